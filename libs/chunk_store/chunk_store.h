@@ -1,0 +1,42 @@
+// ChunkStore: content-addressed frames. Batched, idempotent. Thread-safe.
+//
+// Put stores frames as they are; callers verify them before (see VerifyingChunkStore, the
+// decorator that does). What Put stored is durable no later than the next synced write of the
+// same database.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/content/content.h"
+
+namespace filesync {
+
+struct StoredChunk {
+  ChunkId id;
+  ChunkKind kind = ChunkKind::kData;
+  std::string frame;
+};
+
+class ChunkStore {
+ public:
+  virtual ~ChunkStore() = default;
+  virtual absl::Status Put(const std::vector<StoredChunk>& chunks) = 0;
+  // One frame per id, in order; nullopt where the id is not stored.
+  virtual absl::StatusOr<std::vector<std::optional<std::string>>> Get(
+      const std::vector<ChunkId>& ids) = 0;
+  // One answer per id, in order.
+  virtual absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) = 0;
+  virtual absl::Status Delete(const std::vector<ChunkId>& ids) = 0;
+  // Calls `visit` with each id and frame, in id order, until it returns false.
+  virtual absl::Status ForEach(
+      const std::function<bool(const ChunkId&, std::string_view frame)>& visit) = 0;
+};
+
+std::unique_ptr<ChunkStore> NewMemoryChunkStore();
+
+}  // namespace filesync
