@@ -30,9 +30,8 @@ int ErrnoOf(const absl::Status& status) {
 absl::Status Annotate(const absl::Status& status, std::string_view context) {
   if (status.ok()) return status;
   absl::Status result(status.code(), fmt::format("{}: {}", context, ToStd(status.message())));
-  status.ForEachPayload([&](absl::string_view type, const absl::Cord& value) {
-    result.SetPayload(type, value);
-  });
+  status.ForEachPayload(
+      [&](absl::string_view type, const absl::Cord& value) { result.SetPayload(type, value); });
   return result;
 }
 

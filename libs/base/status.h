@@ -28,11 +28,11 @@ namespace filesync {
 inline absl::string_view ToAbsl(std::string_view s) { return {s.data(), s.size()}; }
 inline std::string_view ToStd(absl::string_view s) { return {s.data(), s.size()}; }
 
-#define FILESYNC_STATUS_CONSTRUCTOR(Name, kCode)                                  \
-  template <typename... Args>                                                     \
-  absl::Status Name(fmt::format_string<Args...> format, Args&&... args) {         \
-    return absl::Status(absl::StatusCode::kCode,                                  \
-                        fmt::format(format, std::forward<Args>(args)...));        \
+#define FILESYNC_STATUS_CONSTRUCTOR(Name, kCode)                           \
+  template <typename... Args>                                              \
+  absl::Status Name(fmt::format_string<Args...> format, Args&&... args) {  \
+    return absl::Status(absl::StatusCode::kCode,                           \
+                        fmt::format(format, std::forward<Args>(args)...)); \
   }
 FILESYNC_STATUS_CONSTRUCTOR(InvalidArgument, kInvalidArgument)
 FILESYNC_STATUS_CONSTRUCTOR(NotFound, kNotFound)
@@ -64,17 +64,16 @@ std::string Describe(const absl::Status& status);
 
 }  // namespace filesync
 
-#define FS_RETURN_IF_ERROR(expression)                 \
-  do {                                                 \
-    if (absl::Status fs_status_ = (expression);        \
-        !fs_status_.ok()) {                            \
-      return fs_status_;                               \
-    }                                                  \
+#define FS_RETURN_IF_ERROR(expression)                              \
+  do {                                                              \
+    if (absl::Status fs_status_ = (expression); !fs_status_.ok()) { \
+      return fs_status_;                                            \
+    }                                                               \
   } while (false)
 
 #define FS_CONCAT_INNER(a, b) a##b
 #define FS_CONCAT(a, b) FS_CONCAT_INNER(a, b)
-#define FS_ASSIGN_OR_RETURN(lhs, expression)                          \
+#define FS_ASSIGN_OR_RETURN(lhs, expression) \
   FS_ASSIGN_OR_RETURN_IMPL(FS_CONCAT(fs_status_or_, __LINE__), lhs, expression)
 #define FS_ASSIGN_OR_RETURN_IMPL(result, lhs, expression) \
   auto result = (expression);                             \

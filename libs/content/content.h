@@ -30,9 +30,7 @@ class Hash256 {
     return hash;
   }
 
-  std::string_view bytes() const {
-    return {reinterpret_cast<const char*>(bytes_.data()), kSize};
-  }
+  std::string_view bytes() const { return {reinterpret_cast<const char*>(bytes_.data()), kSize}; }
   uint8_t* data() { return bytes_.data(); }
   const uint8_t* data() const { return bytes_.data(); }
   bool IsZero() const { return *this == Hash256(); }

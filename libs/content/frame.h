@@ -26,7 +26,7 @@ inline constexpr size_t kMaxFrameSize = kFrameHeaderSize + kMaxChunkSize;
 enum class FrameCodec : uint8_t { kRaw = 0, kZstd = 1 };
 
 struct FrameOptions {
-  int zstd_level = 3;     // 0: never compress
+  int zstd_level = 3;  // 0: never compress
 };
 
 // Encodes `plain` (at most kMaxChunkSize bytes): zstd where a quick probe says that it pays,

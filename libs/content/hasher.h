@@ -28,4 +28,8 @@ class ContentHasher {
   std::unique_ptr<State> state_;
 };
 
+// `size` bytes derived from `input` under `context` (BLAKE3 derive-key, extended output): for
+// tables that are part of the format and must not be invented.
+void DeriveTable(const char* context, std::string_view input, uint8_t* out, size_t size);
+
 }  // namespace filesync

@@ -24,6 +24,7 @@ class Hub {
   class Subscription {
    public:
     ~Subscription();
+
    private:
     friend class Hub;
     Subscription(Hub* hub, FolderId folder, uint64_t key) : hub_(hub), folder_(folder), key_(key) {}

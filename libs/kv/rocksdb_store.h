@@ -20,7 +20,7 @@ struct KvTableOptions {
 };
 
 struct RocksDbOptions {
-  std::string directory;                 // made if missing (0700)
+  std::string directory;  // made if missing (0700)
   std::vector<KvTableOptions> tables;
   size_t block_cache_bytes = 64 << 20;   // shared by all tables
   size_t write_buffer_bytes = 32 << 20;  // of a large_values table's memtable; others a quarter

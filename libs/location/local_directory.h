@@ -15,10 +15,10 @@ namespace filesync {
 
 // What the marker .syncagent/root-id says, and whether it was new.
 struct RootIdentity {
-  std::string root_id;       // 16 bytes, hex in the file
+  std::string root_id;  // 16 bytes, hex in the file
   uint64_t device = 0;
   uint64_t inode = 0;
-  bool created = false;      // there was no marker before
+  bool created = false;  // there was no marker before
 };
 
 class LocalDirectory : public Location {

@@ -47,8 +47,8 @@ struct LocalEntry {
 struct Look {
   enum class Presence : uint8_t { kPresent, kAbsent, kUnknown };
   Presence presence = Presence::kUnknown;
-  LocalEntry entry;   // present
-  absl::Status why;   // unknown: why it could not be told
+  LocalEntry entry;  // present
+  absl::Status why;  // unknown: why it could not be told
 };
 
 // A name in a directory that can not be synced (not a legal RelPath), for status.
@@ -148,9 +148,9 @@ class Location {
   // nothing may be there. Parents must exist. A replaced file goes to the trash.
   virtual absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                                   const std::optional<Fingerprint>& expected) = 0;
-  virtual absl::StatusOr<ApplyResult> InstallSymlink(const RelPath& path,
-                                                     const std::string& target, int64_t mtime_ns,
-                                                     const std::optional<Fingerprint>& expected) = 0;
+  virtual absl::StatusOr<ApplyResult> InstallSymlink(
+      const RelPath& path, const std::string& target, int64_t mtime_ns,
+      const std::optional<Fingerprint>& expected) = 0;
   // Applied also when the directory is there already (its mode is set).
   virtual absl::StatusOr<ApplyResult> MakeDirectory(const RelPath& path, uint32_t mode) = 0;
   // Sets mode (files, directories) and mtime (files, symlinks) of what stands there.

@@ -29,32 +29,32 @@ inline constexpr size_t kMaxFolderNameBytes = 128;
 struct FolderInfo {
   FolderId id = 0;
   std::string name;
-  uint64_t head_version = 0;      // published
-  uint64_t live_entries = 0;      // files, directories, symlinks
-  uint64_t live_bytes = 0;        // sum of live files' sizes
+  uint64_t head_version = 0;  // published
+  uint64_t live_entries = 0;  // files, directories, symlinks
+  uint64_t live_bytes = 0;    // sum of live files' sizes
   int64_t created_at_ns = 0;
 };
 
 enum class RejectReason : uint8_t {
-  kMalformed = 1,       // breaks a limit or a rule of form
-  kParentMissing = 2,   // an ancestor is not a live directory
-  kNotEmpty = 3,        // live entries below what would become a file or a tombstone
-  kMovePartner = 4,     // the other half of the move was not accepted
+  kMalformed = 1,      // breaks a limit or a rule of form
+  kParentMissing = 2,  // an ancestor is not a live directory
+  kNotEmpty = 3,       // live entries below what would become a file or a tombstone
+  kMovePartner = 4,    // the other half of the move was not accepted
 };
 
 struct ChangeOutcome {
   enum class Kind : uint8_t { kAccepted, kSuperseded, kMissingChunks, kRejected };
   Kind kind = Kind::kAccepted;
-  uint64_t version = 0;              // accepted: the entry's version (old, if it was equal)
-  std::optional<Entry> current;      // superseded: what stands there (a tombstone if nothing)
-  std::vector<ChunkId> missing;      // missing chunks: which
+  uint64_t version = 0;          // accepted: the entry's version (old, if it was equal)
+  std::optional<Entry> current;  // superseded: what stands there (a tombstone if nothing)
+  std::vector<ChunkId> missing;  // missing chunks: which
   RejectReason reason = RejectReason::kMalformed;  // rejected
-  std::string message;               // rejected: a sentence
+  std::string message;                             // rejected: a sentence
 };
 
 struct CommitRequest {
   FolderId folder = 0;
-  std::string agent_id;      // 16 bytes
+  std::string agent_id;  // 16 bytes
   // Strictly increasing per agent; the same number is the same batch for ever.
   uint64_t batch = 0;
   std::vector<Change> changes;
@@ -69,13 +69,13 @@ struct CommitResult {
 // Entries in version order, each path once at its latest version, up to `through`.
 struct ChangeSlice {
   std::vector<Entry> entries;
-  uint64_t through = 0;    // the reader's cursor after this slice
-  uint64_t head = 0;       // published head when it was read
+  uint64_t through = 0;         // the reader's cursor after this slice
+  uint64_t head = 0;            // published head when it was read
   bool more_of_commit = false;  // the last entry's commit goes on after this slice
 };
 
 struct AgentRecord {
-  std::string id;          // 16 bytes
+  std::string id;  // 16 bytes
   std::string name;
   FolderId folder = 0;
   Cursor cursor;
@@ -83,8 +83,8 @@ struct AgentRecord {
 };
 
 struct HistoryRecord {
-  Entry entry;                    // as it was
-  uint64_t superseded_by = 0;     // version
+  Entry entry;                 // as it was
+  uint64_t superseded_by = 0;  // version
   int64_t superseded_at_ns = 0;
 };
 

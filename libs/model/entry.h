@@ -24,17 +24,17 @@ std::string_view EntryTypeName(EntryType type);  // "tombstone", "file", "direct
 struct Entry {
   RelPath path;
   EntryType type = EntryType::kTombstone;
-  uint32_t mode = 0;        // permission bits, 0777 at most; files and directories
-  int64_t mtime_ns = 0;     // since the Unix epoch; files and symlinks, 0 for directories
-  Content content;          // files
+  uint32_t mode = 0;           // permission bits, 0777 at most; files and directories
+  int64_t mtime_ns = 0;        // since the Unix epoch; files and symlinks, 0 for directories
+  Content content;             // files
   std::string symlink_target;  // symlinks, as is, never followed
-  uint64_t version = 0;     // 0: not committed
+  uint64_t version = 0;        // 0: not committed
   // A move's two halves: on the tombstone where it went, on the new entry where it came from.
   // The root path means none.
   RelPath moved_to;
   RelPath moved_from;
   // Who committed it and when; set by the server.
-  std::string author;       // agent id
+  std::string author;  // agent id
   int64_t committed_at_ns = 0;
 
   bool IsLive() const { return type != EntryType::kTombstone; }

@@ -27,25 +27,25 @@ struct Side {
 struct Action {
   enum class Kind : uint8_t {
     kNothing,
-    kUpload,          // commit the local state over the remote one
-    kDownload,        // make the local side the remote entry
-    kDeleteRemote,    // commit a tombstone
+    kUpload,        // commit the local state over the remote one
+    kDownload,      // make the local side the remote entry
+    kDeleteRemote,  // commit a tombstone
     kDeleteLocal,
-    kAgree,           // both are the same already: record the base (remote's version)
+    kAgree,                // both are the same already: record the base (remote's version)
     kAgreeMetadataLocal,   // same content, local metadata is newer: upload metadata
     kAgreeMetadataRemote,  // same content, remote metadata is newer: apply it
     kConflictKeepBoth,     // remote keeps the name, local becomes a conflict copy
     kConflictLocalAside,   // the same for another reason: a remote directory takes the name
     kConflictRemoteAside,  // a local directory keeps the name; the remote file becomes the copy
-    kHold,            // unknown or manual: nothing is decided
+    kHold,                 // unknown or manual: nothing is decided
   };
   Kind kind = Kind::kNothing;
-  bool conflict = false;   // both sides had changed differently: counted and said
-  const char* why = "";    // a short reason for status and dry runs
+  bool conflict = false;  // both sides had changed differently: counted and said
+  const char* why = "";   // a short reason for status and dry runs
 };
 
-Action Reconcile(const std::optional<Entry>& base, const Side& local, const Side& remote,
-                 Mode mode, ConflictPolicy policy);
+Action Reconcile(const std::optional<Entry>& base, const Side& local, const Side& remote, Mode mode,
+                 ConflictPolicy policy);
 
 // "NAME.conflict-YYYYMMDD-HHMMSS-AGENT.EXT" beside `path`; `attempt` > 0 appends "-N" before
 // the extension. Never longer than a legal name: the stem is cut at a UTF-8 border.

@@ -31,19 +31,23 @@ class Logger {
 
   template <typename... Args>
   void Debug(fmt::format_string<Args...> format, Args&&... args) {
-    if (Enabled(LogLevel::kDebug)) Write(LogLevel::kDebug, fmt::format(format, std::forward<Args>(args)...));
+    if (Enabled(LogLevel::kDebug))
+      Write(LogLevel::kDebug, fmt::format(format, std::forward<Args>(args)...));
   }
   template <typename... Args>
   void Info(fmt::format_string<Args...> format, Args&&... args) {
-    if (Enabled(LogLevel::kInfo)) Write(LogLevel::kInfo, fmt::format(format, std::forward<Args>(args)...));
+    if (Enabled(LogLevel::kInfo))
+      Write(LogLevel::kInfo, fmt::format(format, std::forward<Args>(args)...));
   }
   template <typename... Args>
   void Warn(fmt::format_string<Args...> format, Args&&... args) {
-    if (Enabled(LogLevel::kWarn)) Write(LogLevel::kWarn, fmt::format(format, std::forward<Args>(args)...));
+    if (Enabled(LogLevel::kWarn))
+      Write(LogLevel::kWarn, fmt::format(format, std::forward<Args>(args)...));
   }
   template <typename... Args>
   void Error(fmt::format_string<Args...> format, Args&&... args) {
-    if (Enabled(LogLevel::kError)) Write(LogLevel::kError, fmt::format(format, std::forward<Args>(args)...));
+    if (Enabled(LogLevel::kError))
+      Write(LogLevel::kError, fmt::format(format, std::forward<Args>(args)...));
   }
   bool Enabled(LogLevel level) const;
 

@@ -1,0 +1,75 @@
+#include "agent/engine/dirty_queue.h"
+
+#include <algorithm>
+
+namespace filesync {
+namespace {
+
+constexpr absl::Duration kLongestHold = absl::Seconds(10);
+constexpr int kRestPerWork = 3;  // at most a quarter of the time on one path
+constexpr size_t kHoldsBeforePruning = 4096;
+
+}  // namespace
+
+void DirtyQueue::Set(const RelPath& path, absl::Time time) {
+  const auto [it, inserted] = when_.try_emplace(path, time);
+  if (!inserted) {
+    order_.erase({it->second, path});
+    it->second = time;
+  }
+  order_.emplace(time, path);
+}
+
+void DirtyQueue::Add(const RelPath& path, absl::Time not_before) {
+  if (const auto held = held_until_.find(path); held != held_until_.end()) {
+    not_before = std::max(not_before, held->second);
+  }
+  const auto it = when_.find(path);
+  if (it != when_.end() && it->second <= not_before) return;
+  Set(path, not_before);
+}
+
+void DirtyQueue::Postpone(const RelPath& path, absl::Time not_before) { Set(path, not_before); }
+
+std::vector<RelPath> DirtyQueue::TakeReady(absl::Time now, size_t limit) {
+  std::vector<RelPath> ready;
+  while (!order_.empty() && ready.size() < limit && order_.begin()->first <= now) {
+    ready.push_back(order_.begin()->second);
+    when_.erase(ready.back());
+    order_.erase(order_.begin());
+  }
+  std::sort(ready.begin(), ready.end());
+  return ready;
+}
+
+void DirtyQueue::Remove(const RelPath& path) {
+  const auto it = when_.find(path);
+  if (it == when_.end()) return;
+  order_.erase({it->second, path});
+  when_.erase(it);
+}
+
+void DirtyQueue::Handled(const RelPath& path, absl::Time now, absl::Duration cost) {
+  const absl::Duration rest = std::min(cost * kRestPerWork, kLongestHold);
+  // Saves that cost nearly nothing need no rest.
+  if (rest < absl::Milliseconds(30)) return;
+  if (held_until_.size() >= kHoldsBeforePruning) {
+    absl::erase_if(held_until_, [now](const auto& hold) { return hold.second <= now; });
+  }
+  held_until_[path] = now + rest;
+}
+
+absl::Time DirtyQueue::NextTime() const {
+  return order_.empty() ? absl::InfiniteFuture() : order_.begin()->first;
+}
+
+std::vector<RelPath> DirtyQueue::Some(size_t limit) const {
+  std::vector<RelPath> some;
+  for (const auto& [time, path] : order_) {
+    if (some.size() == limit) break;
+    some.push_back(path);
+  }
+  return some;
+}
+
+}  // namespace filesync

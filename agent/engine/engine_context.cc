@@ -1,0 +1,69 @@
+#include "agent/engine/engine_context.h"
+
+#include <algorithm>
+
+#include "libs/base/status.h"
+
+namespace filesync {
+
+absl::Duration Failures::Add(const RelPath& path, const absl::Status& why) {
+  Failure& failure = failures_[path];
+  failure.reason = std::string(ToStd(why.message()));
+  const int doublings = std::min(failure.attempts++, 6);
+  return std::min(absl::Seconds(60), absl::Seconds(1 << doublings));
+}
+
+void Failures::ClearTree(const RelPath& directory) {
+  auto it = failures_.lower_bound(directory);
+  while (it != failures_.end() && it->first.IsAtOrBelow(directory)) it = failures_.erase(it);
+}
+
+bool InFlight::Claim(const RelPath& path) {
+  const auto [it, inserted] = claimed_.try_emplace(path, false);
+  if (!inserted) it->second = true;
+  return inserted;
+}
+
+bool InFlight::Release(const RelPath& path) {
+  const auto it = claimed_.find(path);
+  if (it == claimed_.end()) return false;
+  const bool asked = it->second;
+  claimed_.erase(it);
+  return asked;
+}
+
+void EngineContext::Fail(const RelPath& path, const absl::Status& why) {
+  const bool known = failures.all().contains(path);
+  const absl::Duration wait = failures.Add(path, why);
+  dirty.Postpone(path, clock->Now() + wait);
+  if (known) return;
+  log->Warn("{}: {}", path.ForPeople(), ToStd(why.message()));
+  Emit(SyncEvent::Kind::kFailed, path, std::string(ToStd(why.message())));
+}
+
+Entry ToEntry(const LocalEntry& local) {
+  Entry entry;
+  entry.path = local.path;
+  switch (local.type) {
+    case LocalType::kFile:
+      entry.type = EntryType::kFile;
+      entry.mode = local.mode;
+      entry.mtime_ns = local.fingerprint.mtime_ns;
+      break;
+    case LocalType::kDirectory:
+      entry.type = EntryType::kDirectory;
+      entry.mode = local.mode;
+      break;
+    case LocalType::kSymlink:
+      entry.type = EntryType::kSymlink;
+      entry.mtime_ns = local.fingerprint.mtime_ns;
+      entry.symlink_target = local.symlink_target;
+      break;
+    case LocalType::kOther:
+      entry.type = EntryType::kTombstone;
+      break;
+  }
+  return entry;
+}
+
+}  // namespace filesync

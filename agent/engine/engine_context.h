@@ -1,0 +1,137 @@
+// EngineContext: what the parts of one location's engine share. Everything not marked belongs
+// to the engine's thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "agent/engine/dirty_queue.h"
+#include "agent/engine/file_preparer.h"
+#include "agent/engine/mailbox.h"
+#include "agent/engine/server_link.h"
+#include "agent/engine/state/state.h"
+#include "libs/base/clock.h"
+#include "libs/base/executor.h"
+#include "libs/location/location.h"
+#include "libs/model/modes.h"
+#include "libs/telemetry/log.h"
+
+namespace filesync {
+
+// One thing that happened, for progress displays and hooks.
+struct SyncEvent {
+  enum class Kind : uint8_t {
+    kUploaded,
+    kDownloaded,
+    kDeletedHere,
+    kDeletedThere,
+    kMoved,
+    kConflict,
+    kFailed
+  };
+  Kind kind;
+  RelPath path;
+  std::string detail;  // where it moved, the conflict copy's name, the reason
+};
+
+// Counters since the start; any thread.
+struct EngineStats {
+  std::atomic<uint64_t> commits = 0;
+  std::atomic<uint64_t> conflicts = 0;
+  std::atomic<uint64_t> reconnects = 0;
+  std::atomic<uint64_t> scans = 0;
+  std::atomic<double> scan_seconds = 0;
+  std::atomic<uint64_t> bytes_saved = 0;    // content that did not have to be sent or fetched
+  std::atomic<uint64_t> bytes_to_move = 0;  // of the transfers under way
+  std::atomic<uint64_t> bytes_moved = 0;
+};
+
+// Paths that could not be synced, and when each is tried again. Engine's thread.
+class Failures {
+ public:
+  struct Failure {
+    std::string reason;
+    int attempts = 0;
+  };
+  // Remembers the failure and returns how long to wait: 1 s doubling to 60 s.
+  absl::Duration Add(const RelPath& path, const absl::Status& why);
+  void Clear(const RelPath& path) { failures_.erase(path); }
+  // Clears `directory` and everything below it.
+  void ClearTree(const RelPath& directory);
+  const std::map<RelPath, Failure>& all() const { return failures_; }
+  size_t size() const { return failures_.size(); }
+
+ private:
+  std::map<RelPath, Failure> failures_;
+};
+
+// Paths that a commit or an apply is under way for. Engine's thread.
+class InFlight {
+ public:
+  // False when somebody has it already; then Release will say that it was asked for.
+  bool Claim(const RelPath& path);
+  // True when somebody asked for it meanwhile: it must be looked at again.
+  bool Release(const RelPath& path);
+  bool Contains(const RelPath& path) const { return claimed_.contains(path); }
+  size_t size() const { return claimed_.size(); }
+
+ private:
+  absl::flat_hash_map<RelPath, bool> claimed_;  // value: asked for meanwhile
+};
+
+struct EngineContext {
+  Location* location = nullptr;
+  State* state = nullptr;
+  ServerLink* link = nullptr;
+  Clock* clock = nullptr;
+  Logger* log = nullptr;
+  Executor* pool = nullptr;  // reading, hashing
+  FilePreparer* preparer = nullptr;
+  Mailbox mailbox;                                 // any thread
+  EngineStats stats;                               // any thread
+  std::function<void(const SyncEvent&)> on_event;  // called on the engine's thread
+
+  std::string agent_id;
+  std::string agent_name;
+  Mode mode = Mode::kTwoWay;
+  ConflictPolicy policy = ConflictPolicy::kKeepBoth;
+
+  DirtyQueue dirty;
+  InFlight in_flight;
+  Failures failures;
+  // Set while a stream is welcomed.
+  std::optional<WelcomeInfo> welcome;
+  // Incarnation that versions received now belong to.
+  std::string incarnation;
+  // Conflict copies that were made and not committed yet, and of which path they are.
+  std::map<RelPath, RelPath> conflict_origin;
+  // Asks for a scan of a subtree; set by the engine.
+  std::function<void(const RelPath&)> scan_subtree;
+  // A reason to halt: nothing is decided any more until it is gone.
+  absl::Status halt;
+
+  void Dirty(const RelPath& path) { dirty.Add(path, clock->Now()); }
+  void DirtyAfter(const RelPath& path, absl::Duration delay) {
+    dirty.Add(path, clock->Now() + delay);
+  }
+  // Ends what Claim began.
+  void Release(const RelPath& path) {
+    if (in_flight.Release(path)) Dirty(path);
+  }
+  // Remembers that `path` failed and tries again later.
+  void Fail(const RelPath& path, const absl::Status& why);
+  void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "") {
+    if (on_event) on_event({kind, path, std::move(detail)});
+  }
+};
+
+// The model's view of what stands in the location; files need their content from elsewhere.
+Entry ToEntry(const LocalEntry& local);
+
+}  // namespace filesync

@@ -1,0 +1,206 @@
+#include "agent/engine/fetcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/content/frame.h"
+#include "libs/content/hasher.h"
+
+namespace filesync {
+namespace {
+
+// Files are downloaded in groups of about this many bytes, so that a broken connection costs
+// little and open files stay few.
+constexpr uint64_t kGroupBytes = 8 << 20;
+constexpr size_t kGroupFiles = 256;
+
+}  // namespace
+
+// One file being put together, chunk by chunk in order.
+class Fetcher::Assembly {
+ public:
+  Assembly(EngineContext* context, FetchItem* item) : context_(context), item_(item) {}
+
+  // Finds out which chunks it is made of and where each can come from.
+  absl::Status Plan(const ListReader& lists, const InlineChunks& inline_chunks) {
+    inline_ = &inline_chunks;
+    FS_ASSIGN_OR_RETURN(chunks_, DataChunks(item_->entry.content, lists));
+    FS_ASSIGN_OR_RETURN(item_->staged, context_->location->Stage(item_->entry.content.size));
+    if (!item_->source.has_value()) return absl::OkStatus();
+    absl::StatusOr<std::unique_ptr<LocalFile>> file =
+        context_->location->Open(item_->source->entry.path);
+    // What can't be read here is downloaded.
+    if (!file.ok()) return absl::OkStatus();
+    const absl::StatusOr<std::vector<ChunkRef>> here =
+        DataChunks(item_->source->entry.content, lists);
+    if (!here.ok()) return absl::OkStatus();
+    source_ = *std::move(file);
+    uint64_t offset = 0;
+    for (const ChunkRef& ref : *here) {
+      offsets_.try_emplace(ref.id, offset);
+      offset += ref.size;
+    }
+    return absl::OkStatus();
+  }
+
+  // Appends what is at hand from the next chunk on; appends to `ids` what has to be downloaded.
+  // Called once, before Take; then the download goes through in order.
+  void CollectMissing(std::vector<ChunkId>& ids) {
+    for (const ChunkRef& ref : chunks_) {
+      if (!inline_->contains(ref.id) && !offsets_.contains(ref.id)) ids.push_back(ref.id);
+    }
+  }
+
+  // Appends chunks from here as far as they go. A local chunk that turns out to be different is
+  // downloaded on its own.
+  absl::Status AppendLocal(FolderId folder) {
+    while (next_ < chunks_.size()) {
+      const ChunkRef& ref = chunks_[next_];
+      if (const auto it = inline_->find(ref.id); it != inline_->end()) {
+        FS_ASSIGN_OR_RETURN(const std::string plain,
+                            DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id));
+        FS_RETURN_IF_ERROR(item_->staged->Append(plain));
+      } else if (const auto here = offsets_.find(ref.id); here != offsets_.end()) {
+        FS_RETURN_IF_ERROR(AppendFromSource(folder, ref, here->second));
+      } else {
+        return absl::OkStatus();
+      }
+      ++next_;
+    }
+    return absl::OkStatus();
+  }
+
+  // Appends the next chunk, which was downloaded.
+  absl::Status AppendDownloaded(const std::string& frame) {
+    const ChunkRef& ref = chunks_[next_++];
+    FS_ASSIGN_OR_RETURN(const std::string plain,
+                        DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id));
+    if (plain.size() != ref.size) return DataLoss("a chunk is not of the size its list says");
+    context_->stats.bytes_moved += plain.size();
+    return item_->staged->Append(plain);
+  }
+
+  absl::Status Finish() {
+    if (next_ != chunks_.size()) return Internal("a file was not put together to its end");
+    source_.reset();
+    return item_->staged->SetMetadata(item_->entry.mode, item_->entry.mtime_ns);
+  }
+
+  bool complete() const { return next_ == chunks_.size(); }
+  FetchItem* item() { return item_; }
+
+ private:
+  absl::Status AppendFromSource(FolderId folder, const ChunkRef& ref, uint64_t offset) {
+    std::string plain(ref.size, '\0');
+    const absl::StatusOr<size_t> got = source_->ReadAt(offset, plain.data(), plain.size());
+    if (got.ok() && *got == plain.size() && HashChunk(ChunkKind::kData, plain) == ref.id) {
+      context_->stats.bytes_saved += plain.size();
+      return item_->staged->Append(plain);
+    }
+    std::string frame;
+    FS_RETURN_IF_ERROR(
+        context_->link->Download(folder, {ref.id}, [&frame](size_t, std::string bytes) {
+          frame = std::move(bytes);
+          return absl::OkStatus();
+        }));
+    FS_ASSIGN_OR_RETURN(plain, DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id));
+    return item_->staged->Append(plain);
+  }
+
+  EngineContext* context_;
+  FetchItem* item_;
+  const InlineChunks* inline_ = nullptr;
+  std::vector<ChunkRef> chunks_;
+  size_t next_ = 0;
+  std::unique_ptr<LocalFile> source_;
+  absl::flat_hash_map<ChunkId, uint64_t> offsets_;
+};
+
+ListReader Fetcher::ListReaderFor(FolderId folder) {
+  return
+      [this, folder](const std::vector<ChunkId>& ids) -> absl::StatusOr<std::vector<std::string>> {
+        std::vector<std::string> pieces(ids.size());
+        FS_RETURN_IF_ERROR(context_->link->Download(
+            folder, ids, [&](size_t index, std::string frame) -> absl::Status {
+              FS_ASSIGN_OR_RETURN(pieces[index],
+                                  DecodeAndVerifyFrame(frame, ChunkKind::kList, ids[index]));
+              return absl::OkStatus();
+            }));
+        return pieces;
+      };
+}
+
+void Fetcher::Fetch(FolderId folder, const InlineChunks& inline_chunks,
+                    std::vector<FetchItem>& items) {
+  const ListReader lists = ListReaderFor(folder);
+  for (size_t begin = 0; begin < items.size();) {
+    std::vector<Assembly> group;
+    uint64_t bytes = 0;
+    while (begin < items.size() && group.size() < kGroupFiles && bytes < kGroupBytes) {
+      FetchItem& item = items[begin++];
+      bytes += item.entry.content.size;
+      Assembly assembly(context_, &item);
+      item.status = assembly.Plan(lists, inline_chunks);
+      if (item.status.ok()) group.push_back(std::move(assembly));
+    }
+    const absl::Status fetched = FetchGroup(folder, inline_chunks, group);
+    for (Assembly& assembly : group) {
+      FetchItem* item = assembly.item();
+      if (item->status.ok() && !fetched.ok() && !assembly.complete()) item->status = fetched;
+      if (item->status.ok()) item->status = assembly.Finish();
+    }
+  }
+  std::vector<StagedFile*> staged;
+  for (FetchItem& item : items) {
+    if (item.status.ok()) {
+      staged.push_back(item.staged.get());
+    } else {
+      item.staged.reset();
+    }
+  }
+  if (staged.empty()) return;
+  const absl::Status synced = context_->location->SyncStaged(staged);
+  if (synced.ok()) return;
+  for (FetchItem& item : items) {
+    if (!item.status.ok()) continue;
+    item.status = synced;
+    item.staged.reset();
+  }
+}
+
+absl::Status Fetcher::FetchGroup(FolderId folder, const InlineChunks&,
+                                 std::vector<Assembly>& group) {
+  std::vector<ChunkId> ids;
+  std::vector<Assembly*> owners;
+  for (Assembly& assembly : group) {
+    assembly.CollectMissing(ids);
+    owners.resize(ids.size(), &assembly);
+  }
+  Assembly* current = nullptr;
+  // Files whose own chunk can't be had or written fail alone; the stream goes on for the rest.
+  auto append_local = [&](Assembly* assembly) {
+    if (assembly->item()->status.ok()) {
+      assembly->item()->status = assembly->AppendLocal(folder);
+    }
+  };
+  absl::Status downloaded;
+  if (!ids.empty()) {
+    downloaded =
+        context_->link->Download(folder, ids, [&](size_t index, std::string frame) -> absl::Status {
+          Assembly* assembly = owners[index];
+          if (assembly != current) {
+            current = assembly;
+            append_local(assembly);
+          }
+          absl::Status& status = assembly->item()->status;
+          if (status.ok()) status = assembly->AppendDownloaded(frame);
+          append_local(assembly);
+          return absl::OkStatus();
+        });
+  }
+  for (Assembly& assembly : group) append_local(&assembly);
+  return downloaded;
+}
+
+}  // namespace filesync

@@ -1,0 +1,43 @@
+// Fetcher: makes staged files from contents: what is already here is copied (the file's old
+// version, or another file with the same content), the rest is downloaded, and every chunk is
+// checked against its id. One thread (a lane).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "agent/engine/engine_context.h"
+
+namespace filesync {
+
+using InlineChunks = absl::flat_hash_map<ChunkId, std::string>;  // id -> frame
+
+struct FetchItem {
+  Entry entry;  // a file
+  // A local file that may hold some of the content, and what it is made of.
+  std::optional<BaseRow> source;
+  // Set by Fetch.
+  absl::Status status;
+  std::unique_ptr<StagedFile> staged;
+};
+
+class Fetcher {
+ public:
+  explicit Fetcher(EngineContext* context) : context_(context) {}
+
+  // Stages all items, with metadata, durably. An item that fails has its status; the others are
+  // staged all the same.
+  void Fetch(FolderId folder, const InlineChunks& inline_chunks, std::vector<FetchItem>& items);
+
+ private:
+  class Assembly;
+  ListReader ListReaderFor(FolderId folder);
+  absl::Status FetchGroup(FolderId folder, const InlineChunks& inline_chunks,
+                          std::vector<Assembly>& group);
+
+  EngineContext* const context_;
+};
+
+}  // namespace filesync

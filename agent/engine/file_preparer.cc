@@ -1,0 +1,117 @@
+#include "agent/engine/file_preparer.h"
+
+#include <cerrno>
+
+#include "libs/base/status.h"
+#include "libs/chunking/fast_cdc.h"
+#include "libs/content/hasher.h"
+
+namespace filesync {
+namespace {
+
+constexpr size_t kReadSize = 4 << 20;
+// Two ticks of the slowest common kernel clock (100 Hz).
+constexpr absl::Duration kRacyWindow = absl::Milliseconds(20);
+// One write(2) stamps the file when it begins and may still be copying: with a writer present,
+// a stamp this young may belong to a write in progress.
+constexpr absl::Duration kWriterQuiet = absl::Milliseconds(150);
+
+PreparedFile Outcome(PreparedFile::Kind kind, absl::Status why = absl::OkStatus()) {
+  PreparedFile prepared;
+  prepared.kind = kind;
+  prepared.why = std::move(why);
+  return prepared;
+}
+
+absl::Time LastTouched(const Fingerprint& fingerprint) {
+  return absl::FromUnixNanos(std::max(fingerprint.mtime_ns, fingerprint.ctime_ns));
+}
+
+}  // namespace
+
+PreparedFile FilePreparer::Prepare(const RelPath& path, uint32_t previous_average, bool exact,
+                                   std::atomic<int64_t>& keep_budget) {
+  absl::StatusOr<std::unique_ptr<LocalFile>> file = location_->Open(path);
+  if (!file.ok()) {
+    const int error = ErrnoOf(file.status());
+    const bool gone = absl::IsNotFound(file.status()) || absl::IsInvalidArgument(file.status()) ||
+                      error == ENOTDIR || error == ELOOP;
+    return Outcome(gone ? PreparedFile::Kind::kGone : PreparedFile::Kind::kFailed, file.status());
+  }
+  absl::StatusOr<Fingerprint> before = (*file)->Stat();
+  if (!before.ok()) return Outcome(PreparedFile::Kind::kFailed, before.status());
+  const absl::Duration age = clock_->Now() - LastTouched(*before);
+  if (age < kWriterQuiet && age > -kWriterQuiet && (*file)->HasWriters()) {
+    return Outcome(PreparedFile::Kind::kBusy);
+  }
+  if (!location_->HasFineGrainedTimes() && age < kRacyWindow && age >= absl::ZeroDuration()) {
+    clock_->Sleep(kRacyWindow - age);
+    before = (*file)->Stat();
+    if (!before.ok()) return Outcome(PreparedFile::Kind::kFailed, before.status());
+  }
+
+  const uint32_t average =
+      exact ? previous_average : ChunkSizes::ForFileSize(before->size, previous_average).average;
+  PreparedFile prepared;
+  bool keep = false;
+  if (before->size <= kReadSize) {
+    keep = keep_budget.fetch_sub(static_cast<int64_t>(before->size)) >=
+           static_cast<int64_t>(before->size);
+  }
+  if (absl::Status read = Read(**file, *before, average, keep, prepared); !read.ok()) {
+    if (absl::IsAborted(read)) return Outcome(PreparedFile::Kind::kBusy, read);
+    return Outcome(PreparedFile::Kind::kFailed, read);
+  }
+  const absl::StatusOr<Fingerprint> after = (*file)->Stat();
+  if (!after.ok()) return Outcome(PreparedFile::Kind::kFailed, after.status());
+  if (*after != *before) return Outcome(PreparedFile::Kind::kBusy);
+  const absl::StatusOr<bool> same_name = (*file)->NameIsStillThis();
+  if (!same_name.ok()) return Outcome(PreparedFile::Kind::kFailed, same_name.status());
+  if (!*same_name) return Outcome(PreparedFile::Kind::kGone);
+  const absl::StatusOr<uint32_t> mode = (*file)->Mode();
+  if (!mode.ok()) return Outcome(PreparedFile::Kind::kFailed, mode.status());
+  prepared.kind = PreparedFile::Kind::kReady;
+  prepared.fingerprint = *after;
+  prepared.mode = *mode;
+  return prepared;
+}
+
+absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint32_t average,
+                                bool keep, PreparedFile& prepared) {
+  const ChunkSizes sizes{average};
+  ContentBuilder builder(average);
+  // Holds unread input plus what is left of a chunk: never less than the largest chunk.
+  std::string buffer(std::min<uint64_t>(before.size, std::max<size_t>(kReadSize, 2 * sizes.max())),
+                     '\0');
+  size_t begin = 0;
+  size_t end = 0;
+  uint64_t offset = 0;
+  while (offset < before.size || begin < end) {
+    if (end - begin < sizes.max() && offset < before.size) {
+      buffer.erase(0, begin);
+      end -= begin;
+      begin = 0;
+      buffer.resize(std::min<uint64_t>(end + (before.size - offset),
+                                       std::max<size_t>(kReadSize, 2 * sizes.max())));
+      FS_ASSIGN_OR_RETURN(const size_t got,
+                          file.ReadAt(offset, buffer.data() + end, buffer.size() - end));
+      if (got == 0) return Aborted("it became shorter while it was read");
+      offset += got;
+      end += got;
+      continue;
+    }
+    const std::string_view rest(buffer.data() + begin, end - begin);
+    const size_t length = FirstChunkLength(rest, sizes);
+    builder.Add(
+        {HashChunk(ChunkKind::kData, rest.substr(0, length)), static_cast<uint32_t>(length)});
+    begin += length;
+  }
+  bytes_hashed_ += before.size;
+  FS_ASSIGN_OR_RETURN(prepared.content, builder.Finish(prepared.pieces));
+  prepared.chunks = builder.chunks();
+  // With everything read in one go, the buffer still is the file.
+  if (keep && buffer.size() == before.size) prepared.bytes = std::move(buffer);
+  return absl::OkStatus();
+}
+
+}  // namespace filesync

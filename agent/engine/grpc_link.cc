@@ -1,0 +1,399 @@
+#include "agent/engine/grpc_link.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "filesync/v1/chunk.grpc.pb.h"
+#include "filesync/v1/sync.grpc.pb.h"
+#include "libs/base/status.h"
+#include "libs/wire/channel.h"
+#include "libs/wire/convert.h"
+#include "libs/wire/grpc_status.h"
+
+namespace filesync {
+namespace {
+
+constexpr uint32_t kProtocol = 1;
+constexpr size_t kIdsPerMessage = 10'000;
+constexpr size_t kUploadWindowBytes = 16 << 20;
+// Metadata alone; keeps a Commit message well under the server's receive limit.
+constexpr size_t kCommitMessageBytes = 2 << 20;
+constexpr auto kUnaryDeadline = std::chrono::seconds(60);
+
+void Pack(const TravellingChunk& chunk, v1::PackedChunk* out) {
+  out->set_id(std::string(chunk.id.bytes()));
+  out->set_kind(chunk.kind == ChunkKind::kList ? v1::CHUNK_KIND_LIST : v1::CHUNK_KIND_DATA);
+  out->set_frame(chunk.frame);
+}
+
+absl::StatusOr<TravellingChunk> Unpack(v1::PackedChunk* packed) {
+  const auto id = ChunkId::FromBytes(packed->id());
+  if (!id.has_value()) return DataLoss("the server sent a chunk id that is not 32 bytes");
+  TravellingChunk chunk;
+  chunk.id = *id;
+  chunk.kind = packed->kind() == v1::CHUNK_KIND_LIST ? ChunkKind::kList : ChunkKind::kData;
+  chunk.frame = std::move(*packed->mutable_frame());
+  return chunk;
+}
+
+absl::StatusOr<WelcomeInfo> ToWelcome(const v1::Welcome& message) {
+  WelcomeInfo welcome;
+  welcome.folder = message.folder_id();
+  welcome.server_id = message.server_id();
+  for (const v1::Incarnation& row : message.incarnations()) {
+    FS_ASSIGN_OR_RETURN(Incarnation incarnation, FromProto(row));
+    welcome.incarnations.push_back(std::move(incarnation));
+  }
+  if (welcome.incarnations.empty()) return DataLoss("the server sent no incarnation");
+  welcome.head_version = message.head_version();
+  welcome.cursor_known = message.cursor_known();
+  welcome.last_batch = message.last_batch();
+  const v1::Limits& limits = message.limits();
+  if (limits.changes_per_message() > 0) welcome.changes_per_message = limits.changes_per_message();
+  if (limits.changes_per_batch() > 0) welcome.changes_per_batch = limits.changes_per_batch();
+  if (limits.inline_bytes() > 0) welcome.inline_bytes = limits.inline_bytes();
+  return welcome;
+}
+
+absl::StatusOr<RemoteSlice> ToSlice(v1::Changes* message) {
+  RemoteSlice slice;
+  slice.entries.reserve(message->entries_size());
+  for (const v1::Entry& proto : message->entries()) {
+    FS_ASSIGN_OR_RETURN(Entry entry, FromProto(proto));
+    slice.entries.push_back(std::move(entry));
+  }
+  for (v1::PackedChunk& packed : *message->mutable_inline_chunks()) {
+    FS_ASSIGN_OR_RETURN(TravellingChunk chunk, Unpack(&packed));
+    slice.inline_chunks.push_back(std::move(chunk));
+  }
+  FS_ASSIGN_OR_RETURN(slice.through, FromProto(message->through()));
+  slice.head_version = message->head_version();
+  slice.more_of_commit = message->more_of_commit();
+  return slice;
+}
+
+using SyncStream = grpc::ClientReaderWriter<v1::SyncRequest, v1::SyncResponse>;
+
+class GrpcUpload final : public ChunkUpload {
+ public:
+  GrpcUpload(v1::ChunkService::Stub* stub, FolderId folder, const std::string& agent_id,
+             std::atomic<uint64_t>* bytes_sent)
+      : folder_(folder), agent_id_(agent_id), bytes_sent_(bytes_sent) {
+    stream_ = stub->UploadChunks(&context_);
+  }
+
+  ~GrpcUpload() override {
+    if (finished_) return;
+    context_.TryCancel();
+    (void)stream_->Finish();
+  }
+
+  absl::Status Send(std::vector<TravellingChunk> chunks) override {
+    v1::UploadChunksRequest request;
+    if (sequence_ == 0) {
+      request.set_folder_id(folder_);
+      request.set_agent_id(agent_id_);
+    }
+    request.set_sequence(++sequence_);
+    size_t bytes = 0;
+    for (TravellingChunk& chunk : chunks) {
+      bytes += chunk.frame.size();
+      v1::PackedChunk* packed = request.add_chunks();
+      packed->set_id(std::string(chunk.id.bytes()));
+      packed->set_kind(chunk.kind == ChunkKind::kList ? v1::CHUNK_KIND_LIST : v1::CHUNK_KIND_DATA);
+      packed->set_frame(std::move(chunk.frame));
+    }
+    if (!stream_->Write(request)) return Finish();
+    *bytes_sent_ += bytes;
+    unacknowledged_.emplace_back(sequence_, bytes);
+    window_ += bytes;
+    while (window_ > kUploadWindowBytes) FS_RETURN_IF_ERROR(ReadAcknowledgement());
+    return absl::OkStatus();
+  }
+
+  absl::Status Flush() override {
+    while (!unacknowledged_.empty()) FS_RETURN_IF_ERROR(ReadAcknowledgement());
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status ReadAcknowledgement() {
+    v1::UploadChunksResponse response;
+    if (!stream_->Read(&response)) return Finish();
+    while (!unacknowledged_.empty() && unacknowledged_.front().first <= response.sequence()) {
+      window_ -= unacknowledged_.front().second;
+      unacknowledged_.pop_front();
+    }
+    return absl::OkStatus();
+  }
+
+  // The stream ended early: the reason.
+  absl::Status Finish() {
+    if (!finished_) {
+      finished_ = true;
+      end_ = FromGrpc(stream_->Finish());
+      if (end_.ok()) end_ = Unavailable("the server ended the upload");
+    }
+    return Annotate(end_, "upload");
+  }
+
+  const FolderId folder_;
+  const std::string agent_id_;
+  std::atomic<uint64_t>* bytes_sent_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::UploadChunksRequest, v1::UploadChunksResponse>>
+      stream_;
+  uint64_t sequence_ = 0;
+  size_t window_ = 0;
+  std::deque<std::pair<uint64_t, size_t>> unacknowledged_;
+  bool finished_ = false;
+  absl::Status end_;
+};
+
+class GrpcLink final : public ServerLink {
+ public:
+  explicit GrpcLink(std::shared_ptr<grpc::Channel> channel)
+      : sync_(v1::SyncService::NewStub(channel)), chunks_(v1::ChunkService::NewStub(channel)) {}
+
+  ~GrpcLink() override {
+    Disconnect();
+    if (reader_.joinable()) reader_.join();
+  }
+
+  void Connect(const HelloInfo& hello, LinkListener* listener) override {
+    if (reader_.joinable()) reader_.join();
+    {
+      absl::MutexLock lock(&mutex_);
+      context_ = std::make_unique<grpc::ClientContext>();
+      context_->set_wait_for_ready(false);
+      stream_ = sync_->Sync(context_.get());
+    }
+    reader_ = std::thread([this, hello, listener] { Read(hello, listener); });
+  }
+
+  void Disconnect() override {
+    absl::MutexLock lock(&mutex_);
+    if (context_ != nullptr) context_->TryCancel();
+  }
+
+  absl::Status SendCommit(uint64_t batch, const std::vector<Change>& changes,
+                          const std::vector<TravellingChunk>& inline_chunks) override {
+    // All messages of one batch go out together.
+    absl::MutexLock lock(&write_mutex_);
+    v1::SyncRequest request;
+    v1::Commit* commit = request.mutable_commit();
+    commit->set_batch(batch);
+    for (const TravellingChunk& chunk : inline_chunks) {
+      Pack(chunk, commit->add_inline_chunks());
+      bytes_sent_ += chunk.frame.size();
+    }
+    size_t bytes = 0;
+    for (const Change& change : changes) {
+      v1::Change* proto = commit->add_changes();
+      ToProto(change, proto);
+      bytes += proto->ByteSizeLong();
+      if (&change == &changes.back()) break;
+      if (commit->changes_size() < 1000 && bytes < kCommitMessageBytes) continue;
+      commit->set_more(true);
+      FS_RETURN_IF_ERROR(Write(request));
+      commit->Clear();
+      commit->set_batch(batch);
+      bytes = 0;
+    }
+    return Write(request);
+  }
+
+  absl::Status SendApplied(const Cursor& cursor) override {
+    v1::SyncRequest request;
+    ToProto(cursor, request.mutable_applied()->mutable_cursor());
+    absl::MutexLock lock(&write_mutex_);
+    return Write(request);
+  }
+
+  absl::StatusOr<std::vector<ChunkId>> FindMissingChunks(FolderId folder,
+                                                         const std::vector<ChunkId>& ids) override {
+    std::vector<ChunkId> missing;
+    for (size_t begin = 0; begin < ids.size(); begin += kIdsPerMessage) {
+      v1::FindMissingChunksRequest request;
+      request.set_folder_id(folder);
+      const size_t end = std::min(ids.size(), begin + kIdsPerMessage);
+      for (size_t i = begin; i < end; ++i) request.add_ids(std::string(ids[i].bytes()));
+      grpc::ClientContext context;
+      context.set_deadline(std::chrono::system_clock::now() + kUnaryDeadline);
+      v1::FindMissingChunksResponse response;
+      FS_RETURN_IF_ERROR(
+          Annotate(FromGrpc(chunks_->FindMissingChunks(&context, request, &response)),
+                   "asking which chunks are missing"));
+      for (const std::string& bytes : response.missing()) {
+        const auto id = ChunkId::FromBytes(bytes);
+        if (!id.has_value()) return DataLoss("the server sent a chunk id that is not 32 bytes");
+        missing.push_back(*id);
+      }
+    }
+    return missing;
+  }
+
+  absl::StatusOr<std::unique_ptr<ChunkUpload>> Upload(FolderId folder,
+                                                      const std::string& agent_id) override {
+    return std::unique_ptr<ChunkUpload>(
+        new GrpcUpload(chunks_.get(), folder, agent_id, &bytes_sent_));
+  }
+
+  absl::Status Download(
+      FolderId folder, const std::vector<ChunkId>& ids,
+      const std::function<absl::Status(size_t index, std::string frame)>& take) override {
+    for (size_t begin = 0; begin < ids.size(); begin += kIdsPerMessage) {
+      const size_t end = std::min(ids.size(), begin + kIdsPerMessage);
+      FS_RETURN_IF_ERROR(DownloadSome(folder, ids, begin, end, take));
+    }
+    return absl::OkStatus();
+  }
+
+  uint64_t BytesSent() const override { return bytes_sent_; }
+  uint64_t BytesReceived() const override { return bytes_received_; }
+
+ private:
+  absl::Status DownloadSome(
+      FolderId folder, const std::vector<ChunkId>& ids, size_t begin, size_t end,
+      const std::function<absl::Status(size_t index, std::string frame)>& take) {
+    v1::DownloadChunksRequest request;
+    request.set_folder_id(folder);
+    for (size_t i = begin; i < end; ++i) request.add_ids(std::string(ids[i].bytes()));
+    grpc::ClientContext context;
+    const auto stream = chunks_->DownloadChunks(&context, request);
+    size_t next = begin;
+    absl::Status taken;
+    v1::DownloadChunksResponse response;
+    while (taken.ok() && stream->Read(&response)) {
+      for (v1::PackedChunk& packed : *response.mutable_chunks()) {
+        if (next == end || packed.id() != ids[next].bytes()) {
+          taken = DataLoss("the server sent chunks that were not asked for");
+          break;
+        }
+        bytes_received_ += packed.frame().size();
+        taken = take(next++, std::move(*packed.mutable_frame()));
+        if (!taken.ok()) break;
+      }
+    }
+    if (!taken.ok()) context.TryCancel();
+    const absl::Status finished = FromGrpc(stream->Finish());
+    FS_RETURN_IF_ERROR(taken);
+    FS_RETURN_IF_ERROR(Annotate(finished, "download"));
+    if (next != end) return DataLoss("the server sent fewer chunks than asked for");
+    return absl::OkStatus();
+  }
+
+  absl::Status Write(const v1::SyncRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_) {
+    std::shared_ptr<SyncStream> stream;
+    {
+      absl::MutexLock lock(&mutex_);
+      stream = stream_;
+    }
+    if (stream == nullptr || !stream->Write(request)) return Unavailable("not connected");
+    return absl::OkStatus();
+  }
+
+  // The reader thread's body: Hello, then whatever comes until the stream ends.
+  void Read(const HelloInfo& hello, LinkListener* listener) {
+    std::shared_ptr<SyncStream> stream;
+    {
+      absl::MutexLock lock(&mutex_);
+      stream = stream_;
+    }
+    {
+      v1::SyncRequest request;
+      v1::Hello* message = request.mutable_hello();
+      message->set_protocol(kProtocol);
+      message->set_agent_id(hello.agent_id);
+      message->set_agent_name(hello.agent_name);
+      message->set_folder(hello.folder);
+      message->set_create_folder(true);
+      ToProto(hello.cursor, message->mutable_cursor());
+      message->set_software("syncagent 0.1.0");
+      absl::MutexLock lock(&write_mutex_);
+      stream->Write(request);
+    }
+    absl::Status broken;
+    v1::SyncResponse response;
+    while (broken.ok() && stream->Read(&response)) broken = Handle(&response, listener);
+    if (!broken.ok()) Disconnect();
+    {
+      // No writer may hold the stream when it is finished.
+      absl::MutexLock write_lock(&write_mutex_);
+      absl::MutexLock lock(&mutex_);
+      stream_.reset();
+    }
+    const absl::Status finished = FromGrpc(stream->Finish());
+    if (broken.ok()) {
+      broken = finished.ok() ? Unavailable("the server ended the stream") : finished;
+    }
+    stream.reset();
+    listener->OnClosed(broken);
+  }
+
+  absl::Status Handle(v1::SyncResponse* response, LinkListener* listener) {
+    switch (response->message_case()) {
+      case v1::SyncResponse::kWelcome: {
+        FS_ASSIGN_OR_RETURN(WelcomeInfo welcome, ToWelcome(response->welcome()));
+        listener->OnWelcome(std::move(welcome));
+        return absl::OkStatus();
+      }
+      case v1::SyncResponse::kChanges: {
+        FS_ASSIGN_OR_RETURN(RemoteSlice slice, ToSlice(response->mutable_changes()));
+        for (const TravellingChunk& chunk : slice.inline_chunks) {
+          bytes_received_ += chunk.frame.size();
+        }
+        listener->OnChanges(std::move(slice));
+        return absl::OkStatus();
+      }
+      case v1::SyncResponse::kCommitResult:
+        return HandleCommitResult(response->commit_result(), listener);
+      case v1::SyncResponse::kNotice:
+        if (response->notice().has_going_away()) {
+          listener->OnGoingAway(
+              absl::Milliseconds(response->notice().going_away().reconnect_after_ms()));
+        }
+        return absl::OkStatus();
+      case v1::SyncResponse::MESSAGE_NOT_SET:
+        return absl::OkStatus();
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status HandleCommitResult(const v1::CommitResult& message, LinkListener* listener) {
+    for (const v1::ChangeOutcome& proto : message.outcomes()) {
+      FS_ASSIGN_OR_RETURN(ChangeOutcome outcome, FromProto(proto));
+      partial_.outcomes.push_back(std::move(outcome));
+    }
+    if (message.more()) return absl::OkStatus();
+    partial_.head_version = message.head_version();
+    listener->OnCommitResult(message.batch(), std::exchange(partial_, {}), message.failure());
+    return absl::OkStatus();
+  }
+
+  const std::unique_ptr<v1::SyncService::Stub> sync_;
+  const std::unique_ptr<v1::ChunkService::Stub> chunks_;
+  std::atomic<uint64_t> bytes_sent_ = 0;
+  std::atomic<uint64_t> bytes_received_ = 0;
+  // Outcomes of a commit whose answer comes in several messages; the reader thread's.
+  CommitResult partial_;
+  std::thread reader_;
+
+  absl::Mutex write_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  absl::Mutex mutex_;
+  std::unique_ptr<grpc::ClientContext> context_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<SyncStream> stream_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServerLink>> NewGrpcLink(const std::string& target) {
+  FS_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, NewChannel(target));
+  return std::unique_ptr<ServerLink>(new GrpcLink(std::move(channel)));
+}
+
+}  // namespace filesync

@@ -1,0 +1,142 @@
+#include "agent/engine/installer.h"
+
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+constexpr int kConflictNameAttempts = 1000;
+constexpr uint32_t kNewParentMode = 0755;
+
+}  // namespace
+
+absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEntry& local) {
+  const int64_t now = absl::ToUnixSeconds(context.clock->Now());
+  for (int attempt = 0; attempt < kConflictNameAttempts; ++attempt) {
+    const RelPath copy = ConflictCopyPath(local.path, now, context.agent_name, attempt);
+    const Look look = context.location->LookAt(copy);
+    if (look.presence == Look::Presence::kPresent) continue;
+    FS_ASSIGN_OR_RETURN(const ApplyResult moved,
+                        context.location->Move(local.path, local.fingerprint, copy));
+    if (moved.kind != ApplyKind::kApplied) return Aborted("it changed meanwhile");
+    context.conflict_origin[copy] = local.path;
+    ++context.stats.conflicts;
+    context.log->Info("conflict: {} was changed here and elsewhere; what was here is now {}",
+                      local.path.ForPeople(), copy.ForPeople());
+    context.Emit(SyncEvent::Kind::kConflict, local.path, copy.ForPeople());
+    context.Dirty(copy);
+    return copy;
+  }
+  return ResourceExhausted("no name is left for a conflict copy");
+}
+
+Installed Installer::FromResult(const absl::StatusOr<ApplyResult>& result) {
+  Installed installed;
+  if (!result.ok()) {
+    installed.kind = Installed::Kind::kFailed;
+    installed.status = result.status();
+    return installed;
+  }
+  switch (result->kind) {
+    case ApplyKind::kApplied:
+      installed.kind = Installed::Kind::kDone;
+      installed.fingerprint = result->fingerprint;
+      break;
+    case ApplyKind::kChanged:
+      installed.kind = Installed::Kind::kChanged;
+      break;
+    case ApplyKind::kNotEmpty:
+      installed.kind = Installed::Kind::kOccupied;
+      break;
+  }
+  return installed;
+}
+
+absl::Status Installer::PutAside(const LocalEntry& local) {
+  FS_ASSIGN_OR_RETURN(const RelPath copy, MoveToConflictCopy(*context_, local));
+  Changed(copy);
+  FS_RETURN_IF_ERROR(context_->state->DeleteBase(local.path));
+  return absl::OkStatus();
+}
+
+// The folder has a live entry below `path`'s parent, so the parent is a directory there: it is
+// made again where it was deleted here, and a file that took its name steps aside.
+absl::Status Installer::EnsureParent(const RelPath& path) {
+  const RelPath parent = path.Parent();
+  if (parent.IsRoot()) return absl::OkStatus();
+  const Look look = context_->location->LookAt(parent);
+  if (look.presence == Look::Presence::kUnknown) return look.why;
+  if (look.presence == Look::Presence::kPresent) {
+    if (look.entry.type == LocalType::kDirectory) return absl::OkStatus();
+    if (look.entry.type == LocalType::kOther) {
+      return FailedPrecondition("{} is neither file nor directory here", parent.ForPeople());
+    }
+    FS_RETURN_IF_ERROR(PutAside(look.entry));
+  } else {
+    FS_RETURN_IF_ERROR(EnsureParent(parent));
+  }
+  uint32_t mode = kNewParentMode;
+  FS_ASSIGN_OR_RETURN(std::optional<BaseRow> base, context_->state->GetBase(parent));
+  if (base.has_value() && base->entry.type == EntryType::kDirectory) mode = base->entry.mode;
+  FS_ASSIGN_OR_RETURN(const ApplyResult made, context_->location->MakeDirectory(parent, mode));
+  if (made.kind != ApplyKind::kApplied) return Aborted("{} changed meanwhile", parent.ForPeople());
+  if (base.has_value() && base->entry.type == EntryType::kDirectory) {
+    base->fingerprint = made.fingerprint;
+    FS_RETURN_IF_ERROR(context_->state->PutBase(*base));
+  }
+  Changed(parent);
+  touched_.push_back(parent);
+  return absl::OkStatus();
+}
+
+Installed Installer::Remove(const Situation& situation) {
+  Changed(situation.path);
+  return FromResult(context_->location->Remove(situation.path, situation.look.entry.fingerprint));
+}
+
+Installed Installer::Install(const Situation& situation, const Entry& target, StagedFile* staged) {
+  Location& location = *context_->location;
+  std::optional<Fingerprint> expected;
+  if (situation.present()) expected = situation.look.entry.fingerprint;
+  const bool local_directory = situation.is_directory();
+  const bool target_directory = target.type == EntryType::kDirectory;
+  if (situation.present() && local_directory != target_directory) {
+    Installed removed = Remove(situation);
+    if (removed.kind != Installed::Kind::kDone) return removed;
+    expected.reset();
+  }
+  if (!situation.present()) {
+    if (absl::Status parent = EnsureParent(target.path); !parent.ok()) {
+      Installed failed;
+      failed.kind = absl::IsAborted(parent) ? Installed::Kind::kChanged : Installed::Kind::kFailed;
+      failed.status = std::move(parent);
+      return failed;
+    }
+  }
+  Changed(target.path);
+  switch (target.type) {
+    case EntryType::kDirectory:
+      return FromResult(location.MakeDirectory(target.path, target.mode));
+    case EntryType::kSymlink:
+      return FromResult(
+          location.InstallSymlink(target.path, target.symlink_target, target.mtime_ns, expected));
+    case EntryType::kFile:
+      if (staged == nullptr) {
+        return FromResult(location.SetMetadata(target.path, expected.value_or(Fingerprint()),
+                                               target.mode, target.mtime_ns));
+      }
+      return FromResult(location.InstallFile(*staged, target.path, expected));
+    case EntryType::kTombstone:
+      break;
+  }
+  return Remove(situation);
+}
+
+absl::Status Installer::Sync() {
+  const std::vector<RelPath> directories(directories_.begin(), directories_.end());
+  directories_.clear();
+  if (directories.empty()) return absl::OkStatus();
+  return context_->location->SyncDirectories(directories);
+}
+
+}  // namespace filesync

@@ -1,0 +1,174 @@
+#include "agent/engine/scanner.h"
+
+#include <optional>
+#include <utility>
+
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+constexpr size_t kBatch = 500;
+constexpr size_t kBasePage = 1000;
+
+// The base rows below a directory, in path order, a page at a time.
+class BaseCursor {
+ public:
+  BaseCursor(State& state, const RelPath& directory)
+      : state_(state), directory_(directory), after_(directory) {}
+
+  // The current row; null at the end.
+  absl::StatusOr<const BaseRow*> Peek() {
+    if (next_ == page_.size() && !end_) {
+      FS_ASSIGN_OR_RETURN(page_, state_.BasePage(after_, kBasePage));
+      next_ = 0;
+      if (page_.empty()) {
+        end_ = true;
+      } else {
+        after_ = page_.back().entry.path;
+      }
+    }
+    if (end_ || !page_[next_].entry.path.IsAtOrBelow(directory_)) return nullptr;
+    return &page_[next_];
+  }
+  void Next() { ++next_; }
+
+ private:
+  State& state_;
+  const RelPath directory_;
+  RelPath after_;
+  std::vector<BaseRow> page_;
+  size_t next_ = 0;
+  bool end_ = false;
+};
+
+class Walk {
+ public:
+  Walk(const RelPath& root, Location& location, Watcher* watcher, State& state, ScanSink& sink)
+      : root_(root), location_(location), watcher_(watcher), base_(state, root), sink_(sink) {}
+
+  absl::StatusOr<ScanTotals> Run() {
+    FS_RETURN_IF_ERROR(Descend(root_, std::nullopt));
+    FS_RETURN_IF_ERROR(SkipTo(nullptr));
+    if (sink_.Cancelled()) return Cancelled("scan cancelled");
+    FlushCandidates();
+    for (size_t begin = 0; begin < missing_.size(); begin += kBatch) {
+      const size_t end = std::min(missing_.size(), begin + kBatch);
+      sink_.OnMissing({missing_.begin() + begin, missing_.begin() + end});
+    }
+    return totals_;
+  }
+
+ private:
+  // Lists `directory` and joins what is in it with the base. `remembered_device` is the device
+  // it was on when it was last in step.
+  absl::Status Descend(const RelPath& directory, std::optional<uint64_t> remembered_device) {
+    if (sink_.Cancelled()) return Cancelled("scan cancelled");
+    if (watcher_ != nullptr) {
+      if (absl::Status watched = watcher_->Watch(directory);
+          !watched.ok() && !absl::IsResourceExhausted(watched)) {
+        return Unknown(directory, watched);
+      }
+    }
+    absl::StatusOr<Listing> listing = location_.List(directory);
+    if (!listing.ok()) return Unknown(directory, listing.status());
+    if (remembered_device.has_value()) {
+      const Look look = location_.LookAt(directory);
+      if (look.presence != Look::Presence::kPresent ||
+          look.entry.fingerprint.device != *remembered_device) {
+        return Unknown(directory, FailedPrecondition("another file system is mounted here, or a "
+                                                     "mount that was here is gone"));
+      }
+    }
+    for (const std::string& name : listing->skipped) {
+      sink_.OnSkipped(EscapeForPeople(directory.bytes() + "/" + name) + ": not a name that syncs");
+    }
+    for (const LocalEntry& entry : listing->entries) FS_RETURN_IF_ERROR(Visit(entry));
+    return absl::OkStatus();
+  }
+
+  absl::Status Visit(const LocalEntry& entry) {
+    ++totals_.seen;
+    FS_RETURN_IF_ERROR(SkipTo(&entry.path));
+    FS_ASSIGN_OR_RETURN(const BaseRow* row, base_.Peek());
+    std::optional<uint64_t> device;
+    const bool known = row != nullptr && row->entry.path == entry.path;
+    const bool unchanged = known && Unchanged(entry, *row);
+    if (known && row->entry.type == EntryType::kDirectory) device = row->fingerprint.device;
+    if (known) base_.Next();
+    if (entry.type == LocalType::kOther) {
+      sink_.OnSkipped(entry.path.ForPeople() + ": neither file, directory nor symlink");
+      if (!known) return absl::OkStatus();
+    }
+    if (!unchanged) AddCandidate(entry.path);
+    if (entry.type == LocalType::kDirectory) return Descend(entry.path, device);
+    return absl::OkStatus();
+  }
+
+  // Base rows before `path` (all of them when null) were not met in the walk: missing.
+  absl::Status SkipTo(const RelPath* path) {
+    while (true) {
+      FS_ASSIGN_OR_RETURN(const BaseRow* row, base_.Peek());
+      if (row == nullptr || (path != nullptr && !(row->entry.path < *path))) {
+        return absl::OkStatus();
+      }
+      missing_.push_back(row->entry.path);
+      base_.Next();
+    }
+  }
+
+  // Passes over the base rows below `directory` without a word about them.
+  absl::Status Unknown(const RelPath& directory, const absl::Status& why) {
+    if (directory == root_ && root_.IsRoot()) return why;
+    ++totals_.unknown;
+    sink_.OnUnknown(directory, why);
+    while (true) {
+      FS_ASSIGN_OR_RETURN(const BaseRow* row, base_.Peek());
+      if (row == nullptr || !row->entry.path.IsAtOrBelow(directory)) return absl::OkStatus();
+      base_.Next();
+    }
+  }
+
+  void AddCandidate(const RelPath& path) {
+    candidates_.push_back(path);
+    if (candidates_.size() >= kBatch) FlushCandidates();
+  }
+
+  void FlushCandidates() {
+    if (!candidates_.empty()) sink_.OnCandidates(std::exchange(candidates_, {}));
+  }
+
+  const RelPath root_;
+  Location& location_;
+  Watcher* watcher_;
+  BaseCursor base_;
+  ScanSink& sink_;
+  std::vector<RelPath> candidates_;
+  std::vector<RelPath> missing_;
+  ScanTotals totals_;
+};
+
+}  // namespace
+
+bool Unchanged(const LocalEntry& local, const BaseRow& base) {
+  switch (base.entry.type) {
+    case EntryType::kFile:
+      return local.type == LocalType::kFile && local.mode == base.entry.mode &&
+             local.fingerprint == base.fingerprint;
+    case EntryType::kDirectory:
+      return local.type == LocalType::kDirectory && local.mode == base.entry.mode &&
+             local.fingerprint.device == base.fingerprint.device;
+    case EntryType::kSymlink:
+      return local.type == LocalType::kSymlink && local.fingerprint == base.fingerprint;
+    case EntryType::kTombstone:
+      return false;
+  }
+  return false;
+}
+
+absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,
+                                State& state, ScanSink& sink) {
+  return Walk(directory, location, watcher, state, sink).Run();
+}
+
+}  // namespace filesync

@@ -1,0 +1,47 @@
+// Scanner: finds what differs from the base by a merge-join of the sorted directory walk with
+// the sorted base rows, so memory does not grow with the tree. It decides nothing: it names
+// candidates, which the engine looks at again.
+//
+// Invariant: a path is called missing only when the directory that would hold it was listed
+// without error. Below a directory that could not be listed, or that is on another device than
+// remembered, nothing is said. Directories are watched before they are listed. Thread-compatible.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "agent/engine/state/state.h"
+#include "libs/location/location.h"
+
+namespace filesync {
+
+// What a scan tells, from the scanning thread. Each call may block to slow the scan down.
+class ScanSink {
+ public:
+  virtual ~ScanSink() = default;
+  // There, and new or different from the base.
+  virtual void OnCandidates(std::vector<RelPath> paths) = 0;
+  // In the base and not there; told when the walk is over, so that moves can be paired.
+  virtual void OnMissing(std::vector<RelPath> paths) = 0;
+  // Could not be listed: nothing below it is decided.
+  virtual void OnUnknown(const RelPath& directory, const absl::Status& why) = 0;
+  // Names and kinds of files that are never synced (FIFOs, illegal names).
+  virtual void OnSkipped(const std::string& what) = 0;
+  virtual bool Cancelled() = 0;
+};
+
+struct ScanTotals {
+  uint64_t seen = 0;     // entries listed
+  uint64_t unknown = 0;  // directories that could not be listed
+};
+
+// Scans `directory` and what is below it. An error means that the root itself could not be
+// listed or the base not read. `watcher` may be null.
+absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,
+                                State& state, ScanSink& sink);
+
+// True when what stands there is what the row says, so that its content need not be read.
+bool Unchanged(const LocalEntry& local, const BaseRow& base);
+
+}  // namespace filesync

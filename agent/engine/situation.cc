@@ -1,0 +1,97 @@
+#include "agent/engine/situation.h"
+
+#include "agent/engine/scanner.h"
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+Side LocalSide(const Situation& situation) {
+  Side side;
+  switch (situation.look.presence) {
+    case Look::Presence::kUnknown:
+      side.state = Side::State::kUnknown;
+      return side;
+    case Look::Presence::kAbsent:
+      side.state = situation.base.has_value() ? Side::State::kDeleted : Side::State::kAbsent;
+      return side;
+    case Look::Presence::kPresent:
+      break;
+  }
+  if (situation.look.entry.type == LocalType::kOther) {
+    // Never synced; what the folder holds under this name is left alone.
+    side.state = situation.base.has_value() || situation.remote.has_value() ? Side::State::kUnknown
+                                                                            : Side::State::kAbsent;
+    return side;
+  }
+  if (situation.LocalUnchanged()) {
+    side.state = Side::State::kUnchanged;
+    return side;
+  }
+  side.entry = situation.LocalEntryNow();
+  const bool same = situation.base.has_value() && EqualState(side.entry, situation.base->entry);
+  side.state = same ? Side::State::kUnchanged : Side::State::kChanged;
+  return side;
+}
+
+Side RemoteSide(const Situation& situation) {
+  Side side;
+  if (!situation.remote.has_value()) {
+    side.state = situation.base.has_value() ? Side::State::kUnchanged : Side::State::kAbsent;
+    return side;
+  }
+  side.entry = *situation.remote;
+  if (situation.remote->IsLive()) {
+    side.state = Side::State::kChanged;
+  } else {
+    side.state = situation.base.has_value() ? Side::State::kDeleted : Side::State::kAbsent;
+  }
+  return side;
+}
+
+}  // namespace
+
+bool Situation::LocalUnchanged() const {
+  return present() && base.has_value() && Unchanged(look.entry, *base);
+}
+
+bool Situation::NeedsContent() const {
+  return is_file() && !LocalUnchanged() && !file.has_value() && !moved_from.has_value();
+}
+
+uint64_t Situation::BaseVersion() const {
+  if (remote.has_value()) return remote->version;
+  return base.has_value() ? base->entry.version : 0;
+}
+
+Entry Situation::LocalEntryNow() const {
+  Entry entry = ToEntry(look.entry);
+  if (entry.type != EntryType::kFile) return entry;
+  if (file.has_value()) {
+    entry.content = file->content;
+    entry.mode = file->mode;
+    entry.mtime_ns = file->fingerprint.mtime_ns;
+  } else if (moved_from.has_value()) {
+    entry.content = moved_from->entry.content;
+  } else if (base.has_value()) {
+    entry.content = base->entry.content;
+  }
+  return entry;
+}
+
+absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
+  Situation situation;
+  situation.path = path;
+  situation.look = context.location->LookAt(path);
+  FS_ASSIGN_OR_RETURN(situation.base, context.state->GetBase(path));
+  FS_ASSIGN_OR_RETURN(situation.remote, context.state->GetRemote(path));
+  return situation;
+}
+
+Action Decide(const EngineContext& context, const Situation& situation) {
+  std::optional<Entry> base;
+  if (situation.base.has_value()) base = situation.base->entry;
+  return Reconcile(base, LocalSide(situation), RemoteSide(situation), context.mode, context.policy);
+}
+
+}  // namespace filesync

@@ -1,0 +1,41 @@
+// Situation: all that is known of one path at the moment it is looked at, and what Reconcile
+// makes of it. Engine's thread.
+#pragma once
+
+#include <optional>
+
+#include "agent/engine/engine_context.h"
+#include "libs/reconcile/reconcile.h"
+
+namespace filesync {
+
+struct Situation {
+  RelPath path;
+  Look look;
+  std::optional<BaseRow> base;
+  std::optional<Entry> remote;       // known and not applied yet; a tombstone: deleted there
+  std::optional<PreparedFile> file;  // content of the local file, once it was read
+  // A file that was moved here unread: the base row of where it was.
+  std::optional<BaseRow> moved_from;
+
+  bool present() const { return look.presence == Look::Presence::kPresent; }
+  bool absent() const { return look.presence == Look::Presence::kAbsent; }
+  bool is_file() const { return present() && look.entry.type == LocalType::kFile; }
+  bool is_directory() const { return present() && look.entry.type == LocalType::kDirectory; }
+  // The local side is what the base says; nothing has to be read to know it.
+  bool LocalUnchanged() const;
+  // The local side is a file whose content must be read before anything can be decided.
+  bool NeedsContent() const;
+  // The version a commit has to name as its base.
+  uint64_t BaseVersion() const;
+  // The local state as an entry; content from `file`, `moved_from` or the base.
+  Entry LocalEntryNow() const;
+};
+
+// Looks at `path`: the location, the base, and the remote entry that waits for it.
+absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path);
+
+// What to do. NeedsContent() must be false or `file` set.
+Action Decide(const EngineContext& context, const Situation& situation);
+
+}  // namespace filesync

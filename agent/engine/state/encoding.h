@@ -1,0 +1,32 @@
+// Encoding: how contents, entries and changes stand in the state file. Versioned by the state
+// file's schema number; a value that does not parse is DataLoss, and the state is rebuilt by a
+// merge. Thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/location/location.h"
+#include "libs/model/entry.h"
+
+namespace filesync {
+
+std::string EncodeContent(const Content& content);
+absl::StatusOr<Content> DecodeContent(std::string_view bytes);
+
+// The whole entry, path, version and move halves included.
+std::string EncodeEntry(const Entry& entry);
+absl::StatusOr<Entry> DecodeEntry(std::string_view bytes);
+
+// One change of a commit that waits for its answer, with the fingerprint that its base row is
+// to get when it is accepted.
+struct PendingChange {
+  Change change;
+  Fingerprint fingerprint;
+};
+std::string EncodePendingChanges(const std::vector<PendingChange>& changes);
+absl::StatusOr<std::vector<PendingChange>> DecodePendingChanges(std::string_view bytes);
+
+}  // namespace filesync

@@ -1,0 +1,505 @@
+#include "agent/engine/state/state.h"
+
+#include <sqlite3.h>
+
+#include <cstring>
+
+#include "libs/base/coding.h"
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+constexpr int kSchemaVersion = 1;
+
+constexpr char kSchema[] = R"sql(
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE base (
+  path BLOB PRIMARY KEY, type INTEGER NOT NULL, mode INTEGER NOT NULL, mtime INTEGER NOT NULL,
+  size INTEGER NOT NULL, hash BLOB, content BLOB, target BLOB,
+  version INTEGER NOT NULL, incarnation BLOB NOT NULL,
+  device INTEGER NOT NULL, inode INTEGER NOT NULL, local_size INTEGER NOT NULL,
+  local_mtime INTEGER NOT NULL, local_ctime INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX base_by_inode ON base (inode);
+CREATE INDEX base_by_hash ON base (hash) WHERE hash IS NOT NULL;
+CREATE TABLE remote (path BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE incarnations (position INTEGER PRIMARY KEY, id BLOB NOT NULL,
+                           first_version INTEGER NOT NULL);
+CREATE TABLE batches (number INTEGER PRIMARY KEY, changes BLOB NOT NULL);
+)sql";
+
+constexpr char kBaseColumns[] =
+    "path, type, mode, mtime, content, target, version, incarnation, device, inode, local_size, "
+    "local_mtime, local_ctime";
+
+std::string Select(std::string_view rest) {
+  return fmt::format("SELECT {} FROM base {}", kBaseColumns, rest);
+}
+
+}  // namespace
+
+// A prepared statement in use: bound from 1 on, reset when it goes.
+class State::Statement {
+ public:
+  explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+  Statement(Statement&& other) noexcept : statement_(other.statement_), next_(other.next_) {
+    other.statement_ = nullptr;
+  }
+  Statement(const Statement&) = delete;
+  ~Statement() {
+    if (statement_ == nullptr) return;
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+  Statement& Blob(std::string_view bytes) {
+    // An empty view may have no address, which SQLite would take for NULL.
+    sqlite3_bind_blob64(statement_, next_++, bytes.empty() ? "" : bytes.data(), bytes.size(),
+                        SQLITE_TRANSIENT);
+    return *this;
+  }
+  Statement& Null() {
+    sqlite3_bind_null(statement_, next_++);
+    return *this;
+  }
+  Statement& Int(uint64_t value) {
+    sqlite3_bind_int64(statement_, next_++, static_cast<int64_t>(value));
+    return *this;
+  }
+  int Step() { return sqlite3_step(statement_); }
+  std::string_view Bytes(int column) const {
+    const void* data = sqlite3_column_blob(statement_, column);
+    const int size = sqlite3_column_bytes(statement_, column);
+    return data == nullptr ? std::string_view()
+                           : std::string_view(static_cast<const char*>(data), size);
+  }
+  uint64_t Number(int column) const {
+    return static_cast<uint64_t>(sqlite3_column_int64(statement_, column));
+  }
+
+ private:
+  sqlite3_stmt* statement_;
+  int next_ = 1;
+};
+
+#define STATE_PREPARE(name, sql)                  \
+  auto name##_or = Prepare(sql);                  \
+  if (!name##_or.ok()) return name##_or.status(); \
+  Statement name = *std::move(name##_or)
+
+absl::Status State::Error(std::string_view what) const {
+  const int code = sqlite3_errcode(db_);
+  const std::string text = fmt::format("state file: {}: {}", what, sqlite3_errmsg(db_));
+  switch (code & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+      return DataLoss("{}", text);
+    case SQLITE_FULL:
+      return ResourceExhausted("{}", text);
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return Unavailable("{}", text);
+    case SQLITE_CANTOPEN:
+      return NotFound("{}", text);
+    default:
+      return Internal("{}", text);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<State>> State::Open(const std::string& path) {
+  sqlite3* db = nullptr;
+  const int code = sqlite3_open_v2(
+      path.c_str(), &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  std::unique_ptr<State> state(new State(db));
+  if (code != SQLITE_OK) return state->Error("cannot open");
+  sqlite3_busy_timeout(db, 5000);
+  // NORMAL: a power cut may take the newest transactions, never their consistency.
+  FS_RETURN_IF_ERROR(
+      state->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;"
+                     "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864;"));
+  FS_RETURN_IF_ERROR(state->CreateSchema());
+  return state;
+}
+
+absl::StatusOr<std::unique_ptr<State>> State::OpenReadOnly(const std::string& path) {
+  sqlite3* db = nullptr;
+  const int code =
+      sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);
+  std::unique_ptr<State> state(new State(db));
+  if (code != SQLITE_OK) return state->Error("cannot open");
+  sqlite3_busy_timeout(db, 5000);
+  return state;
+}
+
+absl::Status State::CreateSchema() {
+  int version = 0;
+  {
+    STATE_PREPARE(statement, "PRAGMA user_version");
+    if (statement.Step() != SQLITE_ROW) return Error("cannot read");
+    version = static_cast<int>(statement.Number(0));
+  }
+  if (version == kSchemaVersion) {
+    STATE_PREPARE(check, "PRAGMA quick_check(1)");
+    if (check.Step() != SQLITE_ROW) return Error("cannot check");
+    if (check.Bytes(0) != "ok") return DataLoss("state file: {}", check.Bytes(0));
+    return absl::OkStatus();
+  }
+  if (version != 0) {
+    return DataLoss("state file: made by another version of this program (schema {}, this is {})",
+                    version, kSchemaVersion);
+  }
+  return Execute(
+      fmt::format("BEGIN; {} PRAGMA user_version={}; COMMIT;", kSchema, kSchemaVersion).c_str());
+}
+
+State::~State() {
+  for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  sqlite3_close(db_);
+}
+
+absl::Status State::Execute(const char* sql) {
+  std::lock_guard lock(mutex_);
+  if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return Error("cannot write");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<State::Statement> State::Prepare(const char* sql) {
+  for (const auto& [text, statement] : statements_) {
+    if (std::strcmp(text, sql) == 0) return Statement(statement);
+  }
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) !=
+      SQLITE_OK) {
+    return Error("cannot read");
+  }
+  statements_.emplace_back(sqlite3_sql(statement), statement);
+  return Statement(statement);
+}
+
+State::Transaction::Transaction(State* state) : state_(state) {
+  state_->mutex_.lock();
+  open_ = state_->Execute("BEGIN").ok();
+}
+
+State::Transaction::~Transaction() {
+  if (open_) (void)state_->Execute("ROLLBACK");
+  state_->mutex_.unlock();
+}
+
+absl::Status State::Transaction::Commit() {
+  if (!open_) return state_->Error("cannot begin to write");
+  FS_RETURN_IF_ERROR(state_->Execute("COMMIT"));
+  open_ = false;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<std::string>> State::GetMeta(std::string_view key) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "SELECT value FROM meta WHERE key = CAST(?1 AS TEXT)");
+  statement.Blob(key);
+  switch (statement.Step()) {
+    case SQLITE_ROW:
+      return std::string(statement.Bytes(0));
+    case SQLITE_DONE:
+      return std::nullopt;
+    default:
+      return Error("cannot read settings");
+  }
+}
+
+absl::Status State::SetMeta(std::string_view key, std::string_view value) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "INSERT OR REPLACE INTO meta VALUES (CAST(?1 AS TEXT), ?2)");
+  statement.Blob(key).Blob(value);
+  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot write settings");
+}
+
+absl::StatusOr<BaseRow> State::ReadBaseRow(Statement& statement) {
+  BaseRow row;
+  FS_ASSIGN_OR_RETURN(row.entry.path, RelPath::FromSortKey(statement.Bytes(0)));
+  row.entry.type = static_cast<EntryType>(statement.Number(1));
+  row.entry.mode = static_cast<uint32_t>(statement.Number(2));
+  row.entry.mtime_ns = static_cast<int64_t>(statement.Number(3));
+  if (row.entry.type == EntryType::kFile) {
+    FS_ASSIGN_OR_RETURN(row.entry.content, DecodeContent(statement.Bytes(4)));
+  }
+  row.entry.symlink_target = std::string(statement.Bytes(5));
+  row.entry.version = statement.Number(6);
+  row.incarnation = std::string(statement.Bytes(7));
+  row.fingerprint.device = statement.Number(8);
+  row.fingerprint.inode = statement.Number(9);
+  row.fingerprint.size = statement.Number(10);
+  row.fingerprint.mtime_ns = static_cast<int64_t>(statement.Number(11));
+  row.fingerprint.ctime_ns = static_cast<int64_t>(statement.Number(12));
+  return row;
+}
+
+absl::StatusOr<std::vector<BaseRow>> State::ReadBaseRows(Statement& statement) {
+  std::vector<BaseRow> rows;
+  while (true) {
+    const int code = statement.Step();
+    if (code == SQLITE_DONE) return rows;
+    if (code != SQLITE_ROW) return Error("cannot read bases");
+    FS_ASSIGN_OR_RETURN(BaseRow row, ReadBaseRow(statement));
+    rows.push_back(std::move(row));
+  }
+}
+
+absl::StatusOr<std::optional<BaseRow>> State::GetBase(const RelPath& path) {
+  std::lock_guard lock(mutex_);
+  static const std::string kSql = Select("WHERE path = ?1");
+  STATE_PREPARE(statement, kSql.c_str());
+  statement.Blob(path.SortKey());
+  switch (statement.Step()) {
+    case SQLITE_ROW: {
+      FS_ASSIGN_OR_RETURN(BaseRow row, ReadBaseRow(statement));
+      return std::optional<BaseRow>(std::move(row));
+    }
+    case SQLITE_DONE:
+      return std::optional<BaseRow>();
+    default:
+      return Error("cannot read a base");
+  }
+}
+
+absl::Status State::PutBase(const BaseRow& row) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement,
+                "INSERT OR REPLACE INTO base VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+                "?12, ?13, ?14, ?15)");
+  const bool is_file = row.entry.type == EntryType::kFile;
+  statement.Blob(row.entry.path.SortKey())
+      .Int(static_cast<uint64_t>(row.entry.type))
+      .Int(row.entry.mode)
+      .Int(static_cast<uint64_t>(row.entry.mtime_ns))
+      .Int(is_file ? row.entry.content.size : 0);
+  if (is_file) {
+    statement.Blob(row.entry.content.hash.bytes()).Blob(EncodeContent(row.entry.content));
+  } else {
+    statement.Null().Null();
+  }
+  statement.Blob(row.entry.symlink_target)
+      .Int(row.entry.version)
+      .Blob(row.incarnation)
+      .Int(row.fingerprint.device)
+      .Int(row.fingerprint.inode)
+      .Int(row.fingerprint.size)
+      .Int(static_cast<uint64_t>(row.fingerprint.mtime_ns))
+      .Int(static_cast<uint64_t>(row.fingerprint.ctime_ns));
+  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot write a base");
+}
+
+absl::Status State::DeleteBase(const RelPath& path) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "DELETE FROM base WHERE path = ?1");
+  statement.Blob(path.SortKey());
+  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot delete a base");
+}
+
+absl::StatusOr<std::vector<BaseRow>> State::BaseTree(const RelPath& directory) {
+  std::lock_guard lock(mutex_);
+  if (directory.IsRoot()) {
+    static const std::string kSql = Select("ORDER BY path");
+    STATE_PREPARE(statement, kSql.c_str());
+    return ReadBaseRows(statement);
+  }
+  static const std::string kSql =
+      Select("WHERE path = ?1 OR (path > ?2 AND path < ?3) ORDER BY path");
+  STATE_PREPARE(statement, kSql.c_str());
+  const std::string key = directory.SortKey();
+  statement.Blob(key).Blob(key + '\0').Blob(key + '\1');
+  return ReadBaseRows(statement);
+}
+
+absl::StatusOr<std::vector<BaseRow>> State::BasePage(const std::optional<RelPath>& after,
+                                                     size_t limit) {
+  std::lock_guard lock(mutex_);
+  static const std::string kSql = Select("WHERE path > ?1 ORDER BY path LIMIT ?2");
+  STATE_PREPARE(statement, kSql.c_str());
+  statement.Blob(after.has_value() ? after->SortKey() : "").Int(limit);
+  return ReadBaseRows(statement);
+}
+
+absl::StatusOr<std::optional<BaseRow>> State::BaseByInode(uint64_t device, uint64_t inode) {
+  std::lock_guard lock(mutex_);
+  static const std::string kSql = Select("WHERE inode = ?1 AND device = ?2 LIMIT 1");
+  STATE_PREPARE(statement, kSql.c_str());
+  statement.Int(inode).Int(device);
+  FS_ASSIGN_OR_RETURN(std::vector<BaseRow> rows, ReadBaseRows(statement));
+  if (rows.empty()) return std::optional<BaseRow>();
+  return std::optional<BaseRow>(std::move(rows.front()));
+}
+
+absl::StatusOr<std::optional<BaseRow>> State::BaseByContent(const ContentHash& hash) {
+  std::lock_guard lock(mutex_);
+  static const std::string kSql = Select("WHERE hash = ?1 LIMIT 1");
+  STATE_PREPARE(statement, kSql.c_str());
+  statement.Blob(hash.bytes());
+  FS_ASSIGN_OR_RETURN(std::vector<BaseRow> rows, ReadBaseRows(statement));
+  if (rows.empty()) return std::optional<BaseRow>();
+  return std::optional<BaseRow>(std::move(rows.front()));
+}
+
+absl::StatusOr<BaseCounts> State::CountBase() {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "SELECT COUNT(*), COALESCE(SUM(size), 0) FROM base");
+  if (statement.Step() != SQLITE_ROW) return Error("cannot count bases");
+  return BaseCounts{statement.Number(0), statement.Number(1)};
+}
+
+absl::Status State::DropAllBases() { return Execute("DELETE FROM base"); }
+
+absl::StatusOr<uint64_t> State::DropBases(
+    const std::function<bool(const std::string& incarnation, uint64_t version)>& keep) {
+  std::lock_guard lock(mutex_);
+  uint64_t dropped = 0;
+  std::optional<RelPath> after;
+  while (true) {
+    FS_ASSIGN_OR_RETURN(const std::vector<BaseRow> page, BasePage(after, 1000));
+    if (page.empty()) return dropped;
+    for (const BaseRow& row : page) {
+      if (keep(row.incarnation, row.entry.version)) continue;
+      FS_RETURN_IF_ERROR(DeleteBase(row.entry.path));
+      ++dropped;
+    }
+    after = page.back().entry.path;
+  }
+}
+
+absl::StatusOr<std::optional<Entry>> State::GetRemote(const RelPath& path) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "SELECT entry FROM remote WHERE path = ?1");
+  statement.Blob(path.SortKey());
+  switch (statement.Step()) {
+    case SQLITE_ROW: {
+      FS_ASSIGN_OR_RETURN(Entry entry, DecodeEntry(statement.Bytes(0)));
+      return std::optional<Entry>(std::move(entry));
+    }
+    case SQLITE_DONE:
+      return std::optional<Entry>();
+    default:
+      return Error("cannot read a remote entry");
+  }
+}
+
+absl::Status State::PutRemote(const Entry& entry) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "INSERT OR REPLACE INTO remote VALUES (?1, ?2)");
+  statement.Blob(entry.path.SortKey()).Blob(EncodeEntry(entry));
+  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot write a remote entry");
+}
+
+absl::Status State::DeleteRemote(const RelPath& path) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "DELETE FROM remote WHERE path = ?1");
+  statement.Blob(path.SortKey());
+  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot delete");
+}
+
+absl::StatusOr<std::vector<RelPath>> State::RemotePage(const std::optional<RelPath>& after,
+                                                       size_t limit) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "SELECT path FROM remote WHERE path > ?1 ORDER BY path LIMIT ?2");
+  statement.Blob(after.has_value() ? after->SortKey() : "").Int(limit);
+  std::vector<RelPath> paths;
+  while (true) {
+    const int code = statement.Step();
+    if (code == SQLITE_DONE) return paths;
+    if (code != SQLITE_ROW) return Error("cannot read remote entries");
+    FS_ASSIGN_OR_RETURN(RelPath path, RelPath::FromSortKey(statement.Bytes(0)));
+    paths.push_back(std::move(path));
+  }
+}
+
+absl::StatusOr<uint64_t> State::CountRemote() {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "SELECT COUNT(*) FROM remote");
+  if (statement.Step() != SQLITE_ROW) return Error("cannot count remote entries");
+  return statement.Number(0);
+}
+
+absl::Status State::DropAllRemotes() { return Execute("DELETE FROM remote"); }
+
+absl::StatusOr<Cursor> State::GetCursor() {
+  FS_ASSIGN_OR_RETURN(const auto value, GetMeta("cursor"));
+  if (!value.has_value()) return Cursor();
+  if (value->size() < 8) return DataLoss("the state file holds a damaged cursor");
+  return Cursor{value->substr(8), ReadBigEndian64(value->data())};
+}
+
+absl::Status State::SetCursor(const Cursor& cursor) {
+  std::string value;
+  AppendBigEndian64(value, cursor.version);
+  return SetMeta("cursor", value + cursor.incarnation);
+}
+
+absl::StatusOr<std::vector<Incarnation>> State::GetIncarnations() {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "SELECT id, first_version FROM incarnations ORDER BY position");
+  std::vector<Incarnation> incarnations;
+  while (true) {
+    const int code = statement.Step();
+    if (code == SQLITE_DONE) return incarnations;
+    if (code != SQLITE_ROW) return Error("cannot read incarnations");
+    incarnations.push_back({std::string(statement.Bytes(0)), statement.Number(1)});
+  }
+}
+
+absl::Status State::SetIncarnations(const std::vector<Incarnation>& incarnations) {
+  std::lock_guard lock(mutex_);
+  FS_RETURN_IF_ERROR(Execute("DELETE FROM incarnations"));
+  for (size_t i = 0; i < incarnations.size(); ++i) {
+    STATE_PREPARE(statement, "INSERT INTO incarnations VALUES (?1, ?2, ?3)");
+    statement.Int(i).Blob(incarnations[i].id).Int(incarnations[i].first_version);
+    if (statement.Step() != SQLITE_DONE) return Error("cannot write incarnations");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> State::LastBatchNumber() {
+  FS_ASSIGN_OR_RETURN(const auto value, GetMeta("last_batch"));
+  if (!value.has_value() || value->size() != 8) return 0;
+  return ReadBigEndian64(value->data());
+}
+
+absl::StatusOr<uint64_t> State::AddPendingBatch(const std::vector<PendingChange>& changes) {
+  Transaction transaction(this);
+  FS_ASSIGN_OR_RETURN(const uint64_t last, LastBatchNumber());
+  const uint64_t number = last + 1;
+  std::string value;
+  AppendBigEndian64(value, number);
+  FS_RETURN_IF_ERROR(SetMeta("last_batch", value));
+  {
+    STATE_PREPARE(statement, "INSERT INTO batches VALUES (?1, ?2)");
+    statement.Int(number).Blob(EncodePendingChanges(changes));
+    if (statement.Step() != SQLITE_DONE) return Error("cannot write a commit");
+  }
+  FS_RETURN_IF_ERROR(transaction.Commit());
+  return number;
+}
+
+absl::StatusOr<std::vector<PendingBatch>> State::PendingBatches() {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "SELECT number, changes FROM batches ORDER BY number");
+  std::vector<PendingBatch> batches;
+  while (true) {
+    const int code = statement.Step();
+    if (code == SQLITE_DONE) return batches;
+    if (code != SQLITE_ROW) return Error("cannot read commits");
+    PendingBatch batch;
+    batch.number = statement.Number(0);
+    FS_ASSIGN_OR_RETURN(batch.changes, DecodePendingChanges(statement.Bytes(1)));
+    batches.push_back(std::move(batch));
+  }
+}
+
+absl::Status State::DeletePendingBatch(uint64_t number) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement, "DELETE FROM batches WHERE number = ?1");
+  statement.Int(number);
+  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot delete a commit");
+}
+
+#undef STATE_PREPARE
+
+}  // namespace filesync

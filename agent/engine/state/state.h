@@ -1,0 +1,126 @@
+// State: what the agent and the server last agreed on, in SQLite (WAL).
+//
+// Holds the base row of every path, remote entries that are known but not applied yet, commits
+// that wait for their answer, and the cursor. The cursor is only ever written in the same
+// transaction as the rows it stands for, so it never leads them. Losing the newest rows is
+// harmless (equal content agrees); losing all of it means a merge.
+//
+// Thread-safe: every call takes the one lock, and a Transaction keeps it for its lifetime.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "agent/engine/state/encoding.h"
+#include "libs/location/location.h"
+#include "libs/model/entry.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace filesync {
+
+// The base of one path: what was agreed, under which incarnation, and how the local file looked.
+struct BaseRow {
+  Entry entry;
+  std::string incarnation;
+  Fingerprint fingerprint;
+};
+
+struct PendingBatch {
+  uint64_t number = 0;
+  std::vector<PendingChange> changes;
+};
+
+struct BaseCounts {
+  uint64_t entries = 0;
+  uint64_t bytes = 0;
+};
+
+class State {
+ public:
+  // Opens or makes the file `path`. DataLoss when it is damaged or of an unknown schema: the
+  // caller sets it aside and opens a new one.
+  static absl::StatusOr<std::unique_ptr<State>> Open(const std::string& path);
+  // For status while no agent runs: reads only, changes nothing.
+  static absl::StatusOr<std::unique_ptr<State>> OpenReadOnly(const std::string& path);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // Makes everything written in its lifetime one atomic write. Not nested.
+  class Transaction {
+   public:
+    explicit Transaction(State* state);
+    ~Transaction();  // rolls back unless committed
+    absl::Status Commit();
+
+   private:
+    State* state_;
+    bool open_ = true;
+  };
+
+  // Small settings by name: agent id, root identity, counters.
+  absl::StatusOr<std::optional<std::string>> GetMeta(std::string_view key);
+  absl::Status SetMeta(std::string_view key, std::string_view value);
+
+  absl::StatusOr<std::optional<BaseRow>> GetBase(const RelPath& path);
+  absl::Status PutBase(const BaseRow& row);
+  absl::Status DeleteBase(const RelPath& path);
+  // Rows at or below `directory`, in path order.
+  absl::StatusOr<std::vector<BaseRow>> BaseTree(const RelPath& directory);
+  // Rows in path order from after `after` on (nullopt: from the start), at most `limit`.
+  absl::StatusOr<std::vector<BaseRow>> BasePage(const std::optional<RelPath>& after, size_t limit);
+  // Some row with this inode; nullopt when none.
+  absl::StatusOr<std::optional<BaseRow>> BaseByInode(uint64_t device, uint64_t inode);
+  // Some file row with this content; nullopt when none.
+  absl::StatusOr<std::optional<BaseRow>> BaseByContent(const ContentHash& hash);
+  absl::StatusOr<BaseCounts> CountBase();
+  absl::Status DropAllBases();
+  // Drops the rows that `keep` refuses.
+  absl::StatusOr<uint64_t> DropBases(
+      const std::function<bool(const std::string& incarnation, uint64_t version)>& keep);
+
+  // Remote entries that are known and not applied.
+  absl::StatusOr<std::optional<Entry>> GetRemote(const RelPath& path);
+  absl::Status PutRemote(const Entry& entry);
+  absl::Status DeleteRemote(const RelPath& path);
+  absl::StatusOr<std::vector<RelPath>> RemotePage(const std::optional<RelPath>& after,
+                                                  size_t limit);
+  absl::StatusOr<uint64_t> CountRemote();
+  absl::Status DropAllRemotes();
+
+  absl::StatusOr<Cursor> GetCursor();
+  absl::Status SetCursor(const Cursor& cursor);
+  absl::StatusOr<std::vector<Incarnation>> GetIncarnations();
+  absl::Status SetIncarnations(const std::vector<Incarnation>& incarnations);
+
+  // Keeps the batch until it is answered and returns its number, one above the last.
+  absl::StatusOr<uint64_t> AddPendingBatch(const std::vector<PendingChange>& changes);
+  absl::StatusOr<std::vector<PendingBatch>> PendingBatches();
+  absl::Status DeletePendingBatch(uint64_t number);
+  absl::StatusOr<uint64_t> LastBatchNumber();
+
+ private:
+  class Statement;
+  explicit State(sqlite3* db) : db_(db) {}
+  absl::Status Execute(const char* sql);
+  absl::Status CreateSchema();
+  absl::StatusOr<Statement> Prepare(const char* sql);
+  absl::Status Error(std::string_view what) const;
+  static absl::StatusOr<BaseRow> ReadBaseRow(Statement& statement);
+  absl::StatusOr<std::vector<BaseRow>> ReadBaseRows(Statement& statement);
+
+  // Recursive, because a thread that holds a Transaction goes on calling.
+  std::recursive_mutex mutex_;
+  sqlite3* db_;
+  std::vector<std::pair<const char*, sqlite3_stmt*>> statements_;
+};
+
+}  // namespace filesync

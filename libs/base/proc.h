@@ -1,0 +1,22 @@
+// Proc: what the kernel tells of this process. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace filesync {
+
+// The whole of a small file (at most 1 MiB) such as those in /proc; "" when it can't be read.
+std::string ReadSmallFile(const std::string& path);
+
+struct ProcessFigures {
+  double cpu_seconds = 0;
+  double start_time_seconds = 0;  // since the Unix epoch
+  uint64_t resident_bytes = 0;
+  uint64_t virtual_bytes = 0;
+  uint64_t open_fds = 0;
+  uint64_t max_fds = 0;
+};
+ProcessFigures ReadProcessFigures();
+
+}  // namespace filesync

@@ -1,0 +1,86 @@
+#include "libs/chunk_store/decorators.h"
+
+#include "libs/base/status.h"
+#include "libs/content/frame.h"
+
+namespace filesync {
+namespace {
+
+class VerifyingChunkStore final : public ChunkStore {
+ public:
+  explicit VerifyingChunkStore(std::unique_ptr<ChunkStore> store) : store_(std::move(store)) {}
+
+  absl::Status Put(const std::vector<StoredChunk>& chunks) override {
+    for (const StoredChunk& chunk : chunks) {
+      FS_RETURN_IF_ERROR(DecodeAndVerifyFrame(chunk.frame, chunk.kind, chunk.id).status());
+    }
+    return store_->Put(chunks);
+  }
+  absl::StatusOr<std::vector<std::optional<std::string>>> Get(
+      const std::vector<ChunkId>& ids) override {
+    FS_ASSIGN_OR_RETURN(auto frames, store_->Get(ids));
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (!frames[i].has_value()) continue;
+      FS_RETURN_IF_ERROR(Annotate(FramePlainSize(*frames[i]).status(),
+                                  fmt::format("stored chunk {}", ids[i].ToHex())));
+    }
+    return frames;
+  }
+  absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) override {
+    return store_->Has(ids);
+  }
+  absl::Status Delete(const std::vector<ChunkId>& ids) override { return store_->Delete(ids); }
+  absl::Status ForEach(
+      const std::function<bool(const ChunkId&, std::string_view frame)>& visit) override {
+    return store_->ForEach(visit);
+  }
+
+ private:
+  const std::unique_ptr<ChunkStore> store_;
+};
+
+class FaultyChunkStore final : public ChunkStore {
+ public:
+  FaultyChunkStore(std::unique_ptr<ChunkStore> store, ChunkStoreFaults faults)
+      : store_(std::move(store)), faults_(std::move(faults)) {}
+
+  absl::Status Put(const std::vector<StoredChunk>& chunks) override {
+    FS_RETURN_IF_ERROR(faults_.before("put"));
+    return store_->Put(chunks);
+  }
+  absl::StatusOr<std::vector<std::optional<std::string>>> Get(
+      const std::vector<ChunkId>& ids) override {
+    FS_RETURN_IF_ERROR(faults_.before("get"));
+    return store_->Get(ids);
+  }
+  absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) override {
+    FS_RETURN_IF_ERROR(faults_.before("has"));
+    return store_->Has(ids);
+  }
+  absl::Status Delete(const std::vector<ChunkId>& ids) override {
+    FS_RETURN_IF_ERROR(faults_.before("delete"));
+    return store_->Delete(ids);
+  }
+  absl::Status ForEach(
+      const std::function<bool(const ChunkId&, std::string_view frame)>& visit) override {
+    FS_RETURN_IF_ERROR(faults_.before("iterate"));
+    return store_->ForEach(visit);
+  }
+
+ private:
+  const std::unique_ptr<ChunkStore> store_;
+  const ChunkStoreFaults faults_;
+};
+
+}  // namespace
+
+std::unique_ptr<ChunkStore> NewVerifyingChunkStore(std::unique_ptr<ChunkStore> store) {
+  return std::make_unique<VerifyingChunkStore>(std::move(store));
+}
+
+std::unique_ptr<ChunkStore> NewFaultyChunkStore(std::unique_ptr<ChunkStore> store,
+                                                ChunkStoreFaults faults) {
+  return std::make_unique<FaultyChunkStore>(std::move(store), std::move(faults));
+}
+
+}  // namespace filesync

@@ -1,0 +1,116 @@
+#include "libs/content/frame.h"
+
+#include <zstd.h>
+
+#include <memory>
+
+#include "libs/base/coding.h"
+#include "libs/base/status.h"
+#include "libs/content/hasher.h"
+
+namespace filesync {
+namespace {
+
+// The probe compresses this much from the middle at the fastest level; less than 1/32 saved
+// there means that the rest will not pay either.
+constexpr size_t kProbeSize = 4 << 10;
+constexpr size_t kProbeFrom = 16 << 10;
+constexpr size_t kSmallestSaving = 32;
+
+struct ContextDeleter {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+ZSTD_CCtx* Compressor() {
+  thread_local std::unique_ptr<ZSTD_CCtx, ContextDeleter> context(ZSTD_createCCtx());
+  return context.get();
+}
+
+ZSTD_DCtx* Decompressor() {
+  thread_local std::unique_ptr<ZSTD_DCtx, ContextDeleter> context(ZSTD_createDCtx());
+  return context.get();
+}
+
+bool ProbablyCompressible(std::string_view plain) {
+  if (plain.size() < kProbeFrom) return true;
+  char buffer[kProbeSize + 512];
+  const std::string_view sample = plain.substr(plain.size() / 2, kProbeSize);
+  const size_t size =
+      ZSTD_compressCCtx(Compressor(), buffer, sizeof(buffer), sample.data(), sample.size(), 1);
+  return !ZSTD_isError(size) && size < sample.size() - sample.size() / 32;
+}
+
+std::string Header(FrameCodec codec, size_t plain_size) {
+  std::string header(1, static_cast<char>(codec));
+  AppendBigEndian32(header, static_cast<uint32_t>(plain_size));
+  return header;
+}
+
+}  // namespace
+
+std::string EncodeFrame(std::string_view plain, const FrameOptions& options) {
+  if (options.zstd_level > 0 && plain.size() > kSmallestSaving && ProbablyCompressible(plain)) {
+    std::string frame = Header(FrameCodec::kZstd, plain.size());
+    // Room for less than raw only: when it does not fit, it does not pay.
+    frame.resize(kFrameHeaderSize + plain.size() - kSmallestSaving);
+    const size_t size = ZSTD_compressCCtx(Compressor(), frame.data() + kFrameHeaderSize,
+                                          frame.size() - kFrameHeaderSize, plain.data(),
+                                          plain.size(), options.zstd_level);
+    if (!ZSTD_isError(size)) {
+      frame.resize(kFrameHeaderSize + size);
+      return frame;
+    }
+  }
+  std::string frame;
+  frame.reserve(kFrameHeaderSize + plain.size());
+  frame = Header(FrameCodec::kRaw, plain.size());
+  frame.reserve(kFrameHeaderSize + plain.size());
+  frame.append(plain);
+  return frame;
+}
+
+absl::StatusOr<uint32_t> FramePlainSize(std::string_view frame) {
+  if (frame.size() < kFrameHeaderSize) return DataLoss("the frame is shorter than its header");
+  const auto codec = static_cast<uint8_t>(frame[0]);
+  if (codec != static_cast<uint8_t>(FrameCodec::kRaw) &&
+      codec != static_cast<uint8_t>(FrameCodec::kZstd)) {
+    return DataLoss("the frame has the unknown codec {}", codec);
+  }
+  const uint32_t size = ReadBigEndian32(frame.data() + 1);
+  if (size > kMaxChunkSize) {
+    return DataLoss("the frame declares {} bytes, more than the {} of the largest chunk", size,
+                    kMaxChunkSize);
+  }
+  return size;
+}
+
+absl::StatusOr<std::string> DecodeFrame(std::string_view frame) {
+  FS_ASSIGN_OR_RETURN(const uint32_t size, FramePlainSize(frame));
+  const std::string_view payload = frame.substr(kFrameHeaderSize);
+  if (static_cast<FrameCodec>(frame[0]) == FrameCodec::kRaw) {
+    if (payload.size() != size) {
+      return DataLoss("the frame declares {} bytes and holds {}", size, payload.size());
+    }
+    return std::string(payload);
+  }
+  std::string plain(size, '\0');
+  const size_t got = ZSTD_decompressDCtx(Decompressor(), plain.data(), plain.size(), payload.data(),
+                                         payload.size());
+  if (ZSTD_isError(got)) {
+    return DataLoss("the frame does not decompress: {}", ZSTD_getErrorName(got));
+  }
+  if (got != size) return DataLoss("the frame declares {} bytes and holds {}", size, got);
+  return plain;
+}
+
+absl::StatusOr<std::string> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
+                                                 const ChunkId& id) {
+  FS_ASSIGN_OR_RETURN(std::string plain, DecodeFrame(frame));
+  if (HashChunk(kind, plain) != id) {
+    return DataLoss("chunk {} does not hash to its id", id.ToHex());
+  }
+  return plain;
+}
+
+}  // namespace filesync
