@@ -72,16 +72,6 @@ bool IsPassing(const absl::Status& status) {
 
 }  // namespace
 
-absl::Status StoreChunks(const SyncDependencies& dependencies, FolderId folder,
-                         const std::vector<StoredChunk>& chunks) {
-  if (chunks.empty()) return absl::OkStatus();
-  FS_RETURN_IF_ERROR(dependencies.chunks->Put(chunks));
-  std::vector<ChunkId> ids;
-  ids.reserve(chunks.size());
-  for (const StoredChunk& chunk : chunks) ids.push_back(chunk.id);
-  return dependencies.metadata->AddMembers(folder, ids);
-}
-
 absl::StatusOr<CommitAnswer> RunCommit(const SyncDependencies& dependencies, FolderId folder,
                                        const std::string& agent_id, CommitBatch batch) {
   CommitRequest request{folder, agent_id, batch.number, std::move(batch.changes)};

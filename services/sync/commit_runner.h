@@ -12,10 +12,6 @@
 
 namespace filesync {
 
-// Stores chunks that a folder's agent has sent: verified, then members of the folder.
-absl::Status StoreChunks(const SyncDependencies& dependencies, FolderId folder,
-                         const std::vector<StoredChunk>& chunks);
-
 struct CommitAnswer {
   std::vector<v1::SyncResponse> messages;  // in the order to send them
   std::vector<uint64_t> accepted;          // versions, in order

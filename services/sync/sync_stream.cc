@@ -8,6 +8,7 @@
 #include "libs/paths/rel_path.h"
 #include "libs/wire/convert.h"
 #include "libs/wire/grpc_status.h"
+#include "services/chunk/store_chunks.h"
 #include "services/sync/commit_runner.h"
 #include "services/sync/peer_address.h"
 #include "services/sync/resume.h"
@@ -307,7 +308,8 @@ void SyncStream::Follow(FolderId folder) {
 
 absl::Status SyncStream::HandleCommit(v1::Commit&& message, JobResult& result) {
   FS_ASSIGN_OR_RETURN(const std::vector<StoredChunk> chunks, assembler_.Add(std::move(message)));
-  FS_RETURN_IF_ERROR(StoreChunks(*dependencies_, session_.folder, chunks));
+  FS_RETURN_IF_ERROR(
+      StoreChunks(dependencies_->metadata, dependencies_->chunks, session_.folder, chunks));
   if (!assembler_.complete()) return absl::OkStatus();
   FS_ASSIGN_OR_RETURN(CommitAnswer answer, RunCommit(*dependencies_, session_.folder,
                                                      session_.agent_id, assembler_.Take()));

@@ -1,0 +1,162 @@
+#include "services/chunk/upload_stream.h"
+
+#include <utility>
+
+#include "libs/base/status.h"
+#include "libs/wire/convert.h"
+#include "libs/wire/grpc_status.h"
+#include "services/chunk/store_chunks.h"
+
+namespace filesync {
+
+UploadStream* UploadStream::Start(const ChunkDependencies* dependencies,
+                                  grpc::CallbackServerContext* context) {
+  const std::shared_ptr<UploadStream> stream(new UploadStream(dependencies, context));
+  absl::MutexLock lock(&stream->mutex_);
+  stream->self_ = stream;
+  stream->Pump();
+  return stream.get();
+}
+
+void UploadStream::OnReadDone(bool ok) {
+  absl::MutexLock lock(&mutex_);
+  reading_ = false;
+  if (ok) {
+    message_waits_ = true;
+  } else {
+    EndLocked(absl::OkStatus(), /*at_once=*/false);
+  }
+  Pump();
+}
+
+void UploadStream::OnWriteDone(bool ok) {
+  absl::MutexLock lock(&mutex_);
+  writing_ = false;
+  if (!ok) EndLocked(Unavailable("the connection was lost"), /*at_once=*/true);
+  Pump();
+}
+
+void UploadStream::OnCancel() {
+  absl::MutexLock lock(&mutex_);
+  EndLocked(Cancelled("the sender hung up"), /*at_once=*/true);
+  Pump();
+}
+
+void UploadStream::OnDone() {
+  // Freed after the lock, unless a job still holds it.
+  std::shared_ptr<UploadStream> self;
+  absl::MutexLock lock(&mutex_);
+  self = std::move(self_);
+}
+
+void UploadStream::EndLocked(const absl::Status& status, bool at_once) {
+  if (!ending_.has_value()) ending_ = status;
+  if (!at_once || finished_) return;
+  end_at_once_ = true;
+  // A write to a peer that does not read would last for ever.
+  if (writing_) context_->TryCancel();
+}
+
+void UploadStream::Pump() {
+  if (finished_) return;
+  const bool unacknowledged = stored_ > acknowledged_;
+  const bool failed = ending_.has_value() && !ending_->ok();
+  const bool busy = working_ || unacknowledged || (message_waits_ && !failed);
+  if (ending_.has_value() && !writing_ && (end_at_once_ || !busy)) {
+    finished_ = true;
+    Finish(ToGrpc(*ending_));
+    return;
+  }
+  if (!writing_ && unacknowledged) {
+    acknowledged_ = stored_;
+    acknowledgement_.set_sequence(acknowledged_);
+    writing_ = true;
+    StartWrite(&acknowledgement_);
+  }
+  if (message_waits_ && !working_ && !failed && !end_at_once_) {
+    message_waits_ = false;
+    working_ = true;
+    dependencies_->executor->Schedule(
+        [self = shared_from_this(), request = std::exchange(incoming_, {})]() mutable {
+          self->Work(std::move(request));
+        });
+  }
+  if (!reading_ && !message_waits_ && !ending_.has_value()) {
+    reading_ = true;
+    StartRead(&incoming_);
+  }
+}
+
+void UploadStream::Work(v1::UploadChunksRequest request) {
+  const absl::Status status = Store(request);
+  if (absl::IsInternal(status) || absl::IsResourceExhausted(status)) {
+    dependencies_->log->Error("an upload failed: {}", Describe(status));
+  }
+  absl::MutexLock lock(&mutex_);
+  working_ = false;
+  if (status.ok()) {
+    stored_ = request.sequence();
+  } else {
+    EndLocked(status, /*at_once=*/false);
+  }
+  Pump();
+}
+
+absl::Status UploadStream::CheckOrder(const v1::UploadChunksRequest& request) {
+  if (sequence_ == 0) {
+    FS_RETURN_IF_ERROR(ValidateAgentId(request.agent_id()));
+    FS_RETURN_IF_ERROR(dependencies_->metadata->GetFolder(request.folder_id()).status());
+    folder_ = request.folder_id();
+    agent_id_ = request.agent_id();
+  } else if (request.folder_id() != 0 && request.folder_id() != folder_) {
+    return InvalidArgument("an upload is for one folder");
+  }
+  if (request.sequence() != sequence_ + 1) {
+    return InvalidArgument("message {} of an upload calls itself number {}", sequence_ + 1,
+                           request.sequence());
+  }
+  sequence_ = request.sequence();
+  return absl::OkStatus();
+}
+
+absl::Status UploadStream::Store(v1::UploadChunksRequest& request) {
+  FS_RETURN_IF_ERROR(CheckOrder(request));
+  if (static_cast<size_t>(request.chunks_size()) > kMaxIdsPerMessage) {
+    return InvalidArgument("{} chunks in one message, more than {}", request.chunks_size(),
+                           kMaxIdsPerMessage);
+  }
+  std::vector<StoredChunk> chunks;
+  chunks.reserve(request.chunks_size());
+  uint64_t bytes = 0;
+  for (v1::PackedChunk& packed : *request.mutable_chunks()) {
+    FS_ASSIGN_OR_RETURN(StoredChunk chunk, FromProto(std::move(packed)));
+    bytes += chunk.frame.size();
+    chunks.push_back(std::move(chunk));
+  }
+  FS_RETURN_IF_ERROR(dependencies_->staged->Add(folder_, agent_id_, bytes));
+  FS_RETURN_IF_ERROR(Count(chunks));
+  return StoreChunks(dependencies_->metadata, dependencies_->chunks, folder_, chunks);
+}
+
+absl::Status UploadStream::Count(const std::vector<StoredChunk>& chunks) {
+  std::vector<ChunkId> ids;
+  ids.reserve(chunks.size());
+  for (const StoredChunk& chunk : chunks) ids.push_back(chunk.id);
+  FS_ASSIGN_OR_RETURN(const std::vector<bool> members,
+                      dependencies_->metadata->AreMembers(folder_, ids));
+  ChunkMetrics& metrics = *dependencies_->metrics;
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    const auto bytes = static_cast<double>(chunks[i].frame.size());
+    metrics.chunks_received.Increment();
+    metrics.bytes_received.Increment(bytes);
+    if (members[i]) {
+      metrics.chunks_deduplicated.Increment();
+    } else {
+      metrics.chunks_stored.Increment();
+      metrics.bytes_stored.Increment(bytes);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace filesync
