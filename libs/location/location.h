@@ -78,8 +78,6 @@ class StagedFile {
  public:
   virtual ~StagedFile() = default;
   virtual absl::Status Append(std::string_view bytes) = 0;
-  // Appends `size` bytes copied from `source` at `offset` (reflinked where possible).
-  virtual absl::Status AppendCopy(LocalFile& source, uint64_t offset, uint64_t size) = 0;
   // Sets what it is to carry. Must be called before it is installed.
   virtual absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) = 0;
 };

@@ -111,6 +111,8 @@ class MetadataStore {
   // no longer remembered and not above the agent's last is FailedPrecondition.
   virtual absl::StatusOr<CommitResult> Commit(const CommitRequest& request,
                                               const ListReader& lists) = 0;
+  // The highest batch number that is remembered for this agent; 0: none.
+  virtual absl::StatusOr<uint64_t> LastBatch(FolderId folder, const std::string& agent_id) = 0;
   // Called with (folder, published head) after each commit that gave out versions, outside all
   // locks. Set once, before the first commit.
   virtual void OnPublished(std::function<void(FolderId, uint64_t)> callback) = 0;

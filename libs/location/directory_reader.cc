@@ -1,0 +1,61 @@
+#include "libs/location/directory_reader.h"
+
+#include <dirent.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include "libs/base/status.h"
+#include "libs/location/posix_stat.h"
+
+namespace filesync {
+namespace {
+
+struct CloseDirectory {
+  void operator()(DIR* stream) const { closedir(stream); }
+};
+
+constexpr char kForeignMarker[] = ".syncagent/root-id";
+
+}  // namespace
+
+absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory) {
+  std::unique_ptr<DIR, CloseDirectory> stream(fdopendir(fd.get()));
+  if (stream == nullptr) return ErrnoStatus(errno, "cannot list");
+  (void)fd.Release();  // the stream's now
+  const int handle = dirfd(stream.get());
+  Listing listing;
+  while (true) {
+    errno = 0;
+    const dirent* item = readdir(stream.get());
+    if (item == nullptr) {
+      if (errno != 0) return ErrnoStatus(errno, "cannot list");
+      break;
+    }
+    const std::string name = item->d_name;
+    if (name == "." || name == "..") continue;
+    if (name == kStateDirectoryName) {
+      if (directory.IsRoot()) continue;
+      if (StatAt(handle, kForeignMarker).ok()) {
+        return FailedPrecondition("it is a synced directory itself; sync one of them only");
+      }
+    }
+    absl::StatusOr<RelPath> path = directory.Child(name);
+    if (!path.ok()) {
+      listing.skipped.push_back(name);
+      continue;
+    }
+    absl::StatusOr<LocalEntry> entry = EntryAt(handle, name, *path);
+    if (entry.ok()) {
+      listing.entries.push_back(*std::move(entry));
+    } else if (ErrnoOf(entry.status()) != ENOENT) {
+      return Annotate(entry.status(), EscapeForPeople(name));
+    }
+  }
+  std::sort(listing.entries.begin(), listing.entries.end(),
+            [](const LocalEntry& a, const LocalEntry& b) { return a.path < b.path; });
+  return listing;
+}
+
+}  // namespace filesync

@@ -1,0 +1,14 @@
+// Lists one directory of the local file system.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "libs/base/unique_fd.h"
+#include "libs/location/location.h"
+
+namespace filesync {
+
+// Reads all of the directory `fd`, which is `directory`. Any error but a name that vanished
+// meanwhile fails the whole listing: a part is not a proof of absence.
+absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory);
+
+}  // namespace filesync

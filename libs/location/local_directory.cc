@@ -1,0 +1,531 @@
+#include "libs/location/local_directory.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <set>
+
+#include "libs/base/coding.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "libs/location/directory_reader.h"
+#include "libs/location/inotify_watcher.h"
+#include "libs/location/posix_file.h"
+#include "libs/location/posix_stat.h"
+
+namespace filesync {
+namespace {
+
+constexpr char kMarker[] = "root-id";
+constexpr char kTmp[] = "tmp";
+constexpr char kTrash[] = "trash";
+constexpr size_t kMarkerLimit = 4096;
+// From this many on, one syncfs costs less than an fsync each.
+constexpr size_t kSyncAllFrom = 16;
+constexpr size_t kTrashNameBytes = 200;
+
+Look Absent() {
+  Look look;
+  look.presence = Look::Presence::kAbsent;
+  return look;
+}
+
+Look UnknownLook(const absl::Status& why) {
+  Look look;
+  look.presence = Look::Presence::kUnknown;
+  look.why = why;
+  return look;
+}
+
+// ENOENT is the only absence; a path through something that is no directory, or through a
+// symlink, leads nowhere beneath the root either.
+bool ProvesAbsence(const absl::Status& status) {
+  const int error = ErrnoOf(status);
+  return error == ENOENT || error == ENOTDIR || error == ELOOP;
+}
+
+bool NotSupported(int error) { return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP; }
+
+// Multigrain timestamps: a change after a stat always gets a later time.
+bool KernelHasFineGrainedTimes(int root) {
+  utsname name{};
+  int major = 0;
+  int minor = 0;
+  if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
+  if (major < 6 || (major == 6 && minor < 13)) return false;
+  struct statfs info {};
+  if (fstatfs(root, &info) != 0) return false;
+  constexpr unsigned long kExt4 = 0xef53, kXfs = 0x58465342, kBtrfs = 0x9123683e,
+                          kTmpfs = 0x01021994;
+  const auto type = static_cast<unsigned long>(info.f_type);
+  return type == kExt4 || type == kXfs || type == kBtrfs || type == kTmpfs;
+}
+
+ApplyResult Applied(const struct stat& info) { return {ApplyKind::kApplied, ToFingerprint(info)}; }
+
+constexpr ApplyResult kNothingThere = {ApplyKind::kApplied, {}};
+constexpr ApplyResult kSomethingElse = {ApplyKind::kChanged, {}};
+constexpr ApplyResult kStillFull = {ApplyKind::kNotEmpty, {}};
+
+class PosixDirectory final : public LocalDirectory {
+ public:
+  PosixDirectory(std::string path, const Clock* clock, UniqueFd root, UniqueFd state, UniqueFd tmp,
+                 UniqueFd trash, UniqueFd lock, RootIdentity identity)
+      : path_(std::move(path)),
+        clock_(clock),
+        root_(std::move(root)),
+        state_(std::move(state)),
+        tmp_(std::move(tmp)),
+        trash_(std::move(trash)),
+        lock_(std::move(lock)),
+        identity_(std::move(identity)),
+        fine_grained_(KernelHasFineGrainedTimes(root_.get())) {}
+
+  const std::string& description() const override { return path_; }
+  const RootIdentity& identity() const override { return identity_; }
+  std::string StateDirectoryPath() const override {
+    return fmt::format("/proc/self/fd/{}", state_.get());
+  }
+  bool HasFineGrainedTimes() const override { return fine_grained_; }
+
+  absl::Status CheckRoot() override {
+    const absl::StatusOr<UniqueFd> there = OpenDirectory(path_);
+    if (!there.ok()) {
+      return FailedPrecondition("the directory {} is gone or can't be opened ({})", path_,
+                                ToStd(there.status().message()));
+    }
+    FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(there->get()));
+    if (info.st_dev != identity_.device || info.st_ino != identity_.inode) {
+      return FailedPrecondition(
+          "{} is another directory than the one that was synced (moved away, or a mount is gone)",
+          path_);
+    }
+    absl::StatusOr<UniqueFd> state =
+        OpenBeneath(there->get(), kStateDirectoryName, O_RDONLY | O_DIRECTORY);
+    absl::StatusOr<std::string> marker =
+        state.ok() ? ReadFileAt(state->get(), kMarker, kMarkerLimit) : state.status();
+    if (!marker.ok()) {
+      return FailedPrecondition("the marker {}/{}/{} is gone, so this may not be the synced tree",
+                                path_, kStateDirectoryName, kMarker);
+    }
+    if (*marker != HexEncode(identity_.root_id) + "\n") {
+      return FailedPrecondition("the marker {}/{}/{} is another tree's", path_, kStateDirectoryName,
+                                kMarker);
+    }
+    return absl::OkStatus();
+  }
+
+  Look LookAt(const RelPath& path) override {
+    absl::StatusOr<UniqueFd> parent = OpenParent(path);
+    if (!parent.ok()) {
+      return ProvesAbsence(parent.status()) ? Absent() : UnknownLook(parent.status());
+    }
+    const std::string name = path.IsRoot() ? "." : std::string(path.Name());
+    absl::StatusOr<LocalEntry> entry = EntryAt(parent->get(), name, path);
+    if (!entry.ok()) {
+      return ErrnoOf(entry.status()) == ENOENT ? Absent() : UnknownLook(entry.status());
+    }
+    Look look;
+    look.presence = Look::Presence::kPresent;
+    look.entry = *std::move(entry);
+    return look;
+  }
+
+  absl::StatusOr<Listing> List(const RelPath& directory) override {
+    FS_ASSIGN_OR_RETURN(UniqueFd fd,
+                        OpenBeneath(root_.get(), directory.bytes(), O_RDONLY | O_DIRECTORY));
+    return ReadDirectory(std::move(fd), directory);
+  }
+
+  absl::StatusOr<std::unique_ptr<LocalFile>> Open(const RelPath& path) override {
+    FS_ASSIGN_OR_RETURN(UniqueFd fd, OpenBeneath(root_.get(), path.bytes(),
+                                                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
+    FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(fd.get()));
+    if (!S_ISREG(info.st_mode)) return InvalidArgument("not a regular file");
+    return NewPosixFile(std::move(fd), root_.get(), path);
+  }
+
+  absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) override {
+    FS_ASSIGN_OR_RETURN(std::unique_ptr<PosixStagedFile> staged,
+                        PosixStagedFile::Create(tmp_.get(), size_hint));
+    return std::unique_ptr<StagedFile>(std::move(staged));
+  }
+
+  absl::Status SyncStaged(std::span<StagedFile* const> files) override {
+    if (files.size() >= kSyncAllFrom) return SyncAll();
+    for (StagedFile* file : files) {
+      if (fsync(static_cast<PosixStagedFile*>(file)->fd()) != 0) {
+        return ErrnoStatus(errno, "fsync");
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
+                                          const std::optional<Fingerprint>& expected) override {
+    auto& file = static_cast<PosixStagedFile&>(staged);
+    FS_ASSIGN_OR_RETURN(ApplyResult result, Install(file.name(), path, expected));
+    if (result.kind == ApplyKind::kApplied) file.Installed();
+    return result;
+  }
+
+  absl::StatusOr<ApplyResult> InstallSymlink(const RelPath& path, const std::string& target,
+                                             int64_t mtime_ns,
+                                             const std::optional<Fingerprint>& expected) override {
+    const std::string name = HexEncode(RandomBytes(12));
+    if (symlinkat(target.c_str(), tmp_.get(), name.c_str()) != 0) {
+      return ErrnoStatus(errno, "symlink");
+    }
+    const ModificationTime times(mtime_ns);
+    absl::StatusOr<ApplyResult> result =
+        utimensat(tmp_.get(), name.c_str(), times.get(), AT_SYMLINK_NOFOLLOW) == 0
+            ? Install(name, path, expected)
+            : ErrnoStatus(errno, "utimens");
+    if (!result.ok() || result->kind != ApplyKind::kApplied) {
+      unlinkat(tmp_.get(), name.c_str(), 0);
+    }
+    return result;
+  }
+
+  absl::StatusOr<ApplyResult> MakeDirectory(const RelPath& path, uint32_t mode) override {
+    FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
+    const std::string name(path.Name());
+    if (mkdirat(parent.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
+      return ErrnoStatus(errno, "mkdir");
+    }
+    FS_ASSIGN_OR_RETURN(struct stat info, StatAt(parent.get(), name));
+    if (!S_ISDIR(info.st_mode)) return kSomethingElse;
+    if ((info.st_mode & 0777) != (mode & 0777)) {
+      if (fchmodat(parent.get(), name.c_str(), mode & 0777, AT_SYMLINK_NOFOLLOW) != 0) {
+        return ErrnoStatus(errno, "chmod");
+      }
+      FS_ASSIGN_OR_RETURN(info, StatAt(parent.get(), name));
+    }
+    return Applied(info);
+  }
+
+  absl::StatusOr<ApplyResult> SetMetadata(const RelPath& path, const Fingerprint& expected,
+                                          uint32_t mode, int64_t mtime_ns) override {
+    FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
+    const std::string name(path.Name());
+    FS_ASSIGN_OR_RETURN(struct stat info, StatAt(parent.get(), name));
+    const bool directory = S_ISDIR(info.st_mode);
+    const Fingerprint now = ToFingerprint(info);
+    const bool same =
+        directory ? now.device == expected.device && now.inode == expected.inode : now == expected;
+    if (!same) return kSomethingElse;
+    if (!S_ISLNK(info.st_mode) &&
+        fchmodat(parent.get(), name.c_str(), mode & 0777, AT_SYMLINK_NOFOLLOW) != 0) {
+      return ErrnoStatus(errno, "chmod");
+    }
+    const ModificationTime times(mtime_ns);
+    if (!directory &&
+        utimensat(parent.get(), name.c_str(), times.get(), AT_SYMLINK_NOFOLLOW) != 0) {
+      return ErrnoStatus(errno, "utimens");
+    }
+    FS_ASSIGN_OR_RETURN(info, StatAt(parent.get(), name));
+    return Applied(info);
+  }
+
+  absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) override {
+    absl::StatusOr<UniqueFd> parent = OpenParent(path);
+    if (!parent.ok()) {
+      if (ProvesAbsence(parent.status())) return kNothingThere;
+      return parent.status();
+    }
+    const std::string name(path.Name());
+    const absl::StatusOr<struct stat> info = StatAt(parent->get(), name);
+    if (!info.ok()) {
+      if (ErrnoOf(info.status()) == ENOENT) return kNothingThere;
+      return info.status();
+    }
+    const Fingerprint now = ToFingerprint(*info);
+    if (S_ISDIR(info->st_mode)) {
+      if (now.inode != expected.inode || now.device != expected.device) return kSomethingElse;
+      return RemoveEmptyDirectory(parent->get(), name);
+    }
+    if (now != expected) return kSomethingElse;
+    return RemoveIntoTrash(parent->get(), name, expected);
+  }
+
+  absl::StatusOr<ApplyResult> Move(const RelPath& from, const Fingerprint& expected,
+                                   const RelPath& to) override {
+    FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
+    FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
+    const std::string from_name(from.Name());
+    const std::string to_name(to.Name());
+    FS_ASSIGN_OR_RETURN(const struct stat info, StatAt(from_parent.get(), from_name));
+    const Fingerprint now = ToFingerprint(info);
+    const bool same = S_ISDIR(info.st_mode)
+                          ? now.device == expected.device && now.inode == expected.inode
+                          : now.SameButCtime(expected);
+    if (!same) return kSomethingElse;
+    const int error =
+        RenameNew(from_parent.get(), from_name, to_parent.get(), to_name, S_ISDIR(info.st_mode));
+    if (error == EEXIST) return kSomethingElse;
+    if (error != 0) return ErrnoStatus(error, "rename");
+    FS_ASSIGN_OR_RETURN(const struct stat moved, StatAt(to_parent.get(), to_name));
+    return Applied(moved);
+  }
+
+  absl::Status SyncDirectories(std::span<const RelPath> directories) override {
+    const std::set<RelPath> distinct(directories.begin(), directories.end());
+    if (distinct.size() >= kSyncAllFrom) return SyncAll();
+    for (const RelPath& directory : distinct) {
+      const absl::StatusOr<UniqueFd> fd =
+          OpenBeneath(root_.get(), directory.bytes(), O_RDONLY | O_DIRECTORY);
+      if (!fd.ok()) {
+        // It was removed meanwhile, or may only be searched: then all of it is synced.
+        if (ErrnoOf(fd.status()) == ENOENT) continue;
+        return SyncAll();
+      }
+      if (fsync(fd->get()) != 0) return ErrnoStatus(errno, "fsync of a directory");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<Watcher>> NewWatcher() override {
+    return NewInotifyWatcher(root_.get());
+  }
+
+  absl::Status CleanUp(absl::Duration trash_age) override {
+    FS_ASSIGN_OR_RETURN(const std::vector<std::string> leftovers, ListState(kTmp));
+    for (const std::string& name : leftovers) {
+      if (unlinkat(tmp_.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
+        return ErrnoStatus(errno, "cannot remove a temporary file");
+      }
+    }
+    FS_ASSIGN_OR_RETURN(const std::vector<std::string> trash, ListState(kTrash));
+    const int64_t oldest = absl::ToUnixSeconds(clock_->Now() - trash_age);
+    for (const std::string& name : trash) {
+      int64_t seconds = 0;
+      const auto parsed = std::from_chars(name.data(), name.data() + name.size(), seconds);
+      if (parsed.ec != std::errc() || *parsed.ptr != '-' || seconds >= oldest) continue;
+      unlinkat(trash_.get(), name.c_str(), 0);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::StatusOr<UniqueFd> OpenParent(const RelPath& path) {
+    return OpenBeneath(root_.get(), path.Parent().bytes(), O_PATH | O_DIRECTORY);
+  }
+
+  absl::Status SyncAll() {
+    return syncfs(root_.get()) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "syncfs");
+  }
+
+  absl::StatusOr<std::vector<std::string>> ListState(const char* name) {
+    return ListNames(fmt::format("{}/{}", StateDirectoryPath(), name));
+  }
+
+  std::string TrashName(const std::string& name) const {
+    return fmt::format("{}-{}-{}", absl::ToUnixSeconds(clock_->Now()), HexEncode(RandomBytes(4)),
+                       name.substr(0, kTrashNameBytes));
+  }
+
+  // rename(2) to a name that must be free; 0 or the errno.
+  static int RenameNew(int from, const std::string& from_name, int to, const std::string& to_name,
+                       bool directory) {
+    if (renameat2(from, from_name.c_str(), to, to_name.c_str(), RENAME_NOREPLACE) == 0) return 0;
+    if (!NotSupported(errno)) return errno;
+    if (directory) {
+      // No link(2) for directories, but rename(2) replaces none that holds anything.
+      struct stat info {};
+      if (fstatat(to, to_name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return EEXIST;
+      return renameat(from, from_name.c_str(), to, to_name.c_str()) == 0 ? 0 : errno;
+    }
+    if (linkat(from, from_name.c_str(), to, to_name.c_str(), 0) != 0) return errno;
+    unlinkat(from, from_name.c_str(), 0);
+    return 0;
+  }
+
+  // Puts tmp/`staged` at `path`, in place of `expected` or of nothing.
+  absl::StatusOr<ApplyResult> Install(const std::string& staged, const RelPath& path,
+                                      const std::optional<Fingerprint>& expected) {
+    FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
+    const std::string name(path.Name());
+    if (expected.has_value()) {
+      FS_ASSIGN_OR_RETURN(const ApplyResult replaced,
+                          Replace(staged, parent.get(), name, *expected));
+      if (replaced.kind != ApplyKind::kApplied) return replaced;
+    } else {
+      const int error = RenameNew(tmp_.get(), staged, parent.get(), name, false);
+      if (error == EEXIST) return kSomethingElse;
+      if (error != 0) return ErrnoStatus(error, "rename");
+    }
+    // A rename changes the ctime: how it is now is what the base must say.
+    FS_ASSIGN_OR_RETURN(const struct stat info, StatAt(parent.get(), name));
+    return Applied(info);
+  }
+
+  absl::StatusOr<ApplyResult> Replace(const std::string& staged, int parent,
+                                      const std::string& name, const Fingerprint& expected) {
+    const absl::StatusOr<struct stat> target = StatAt(parent, name);
+    if (!target.ok()) {
+      if (ErrnoOf(target.status()) == ENOENT) return kSomethingElse;
+      return target.status();
+    }
+    if (ToFingerprint(*target) != expected) return kSomethingElse;
+    // The new file goes into the trash first and is exchanged from there: so what comes out
+    // never has a name that a clean-up deletes, whenever this process dies.
+    const std::string trash = TrashName(name);
+    if (renameat(tmp_.get(), staged.c_str(), trash_.get(), trash.c_str()) != 0) {
+      return ErrnoStatus(errno, "rename");
+    }
+    if (renameat2(trash_.get(), trash.c_str(), parent, name.c_str(), RENAME_EXCHANGE) != 0) {
+      const int error = errno;
+      if (NotSupported(error)) return ReplaceInTwoSteps(trash, staged, parent, name, expected);
+      (void)renameat(trash_.get(), trash.c_str(), tmp_.get(), staged.c_str());
+      if (error == ENOENT) return kSomethingElse;
+      return ErrnoStatus(error, "rename");
+    }
+    FS_ASSIGN_OR_RETURN(const struct stat displaced, StatAt(trash_.get(), trash));
+    if (ToFingerprint(displaced).SameButCtime(expected)) return kNothingThere;
+    // Somebody saved between the look and the exchange. Back it goes, unless there is yet
+    // another save by now; then it stays in the trash.
+    if (renameat2(trash_.get(), trash.c_str(), parent, name.c_str(), RENAME_EXCHANGE) == 0) {
+      (void)renameat(trash_.get(), trash.c_str(), tmp_.get(), staged.c_str());
+    }
+    return kSomethingElse;
+  }
+
+  // Where the file system can't exchange: the old one steps aside first. For a moment nothing is
+  // there, which no reader takes for a new state.
+  absl::StatusOr<ApplyResult> ReplaceInTwoSteps(const std::string& staged_in_trash,
+                                                const std::string& staged, int parent,
+                                                const std::string& name,
+                                                const Fingerprint& expected) {
+    const std::string trash = TrashName(name);
+    absl::Status status;
+    if (renameat(parent, name.c_str(), trash_.get(), trash.c_str()) != 0) {
+      status = ErrnoStatus(errno, "rename");
+    }
+    if (status.ok()) {
+      const absl::StatusOr<struct stat> displaced = StatAt(trash_.get(), trash);
+      const bool same = displaced.ok() && ToFingerprint(*displaced).SameButCtime(expected);
+      const int error = same ? RenameNew(trash_.get(), staged_in_trash, parent, name, false)
+                             : RenameNew(trash_.get(), trash, parent, name, false);
+      if (same && error == 0) return kNothingThere;
+      if (error != 0 && error != EEXIST) status = ErrnoStatus(error, "rename");
+    }
+    (void)renameat(trash_.get(), staged_in_trash.c_str(), tmp_.get(), staged.c_str());
+    if (!status.ok()) return status;
+    return kSomethingElse;
+  }
+
+  absl::StatusOr<ApplyResult> RemoveEmptyDirectory(int parent, const std::string& name) {
+    if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) {
+      return kNothingThere;
+    }
+    if (errno == ENOTEMPTY || errno == EEXIST) return kStillFull;
+    return ErrnoStatus(errno, "rmdir");
+  }
+
+  absl::StatusOr<ApplyResult> RemoveIntoTrash(int parent, const std::string& name,
+                                              const Fingerprint& expected) {
+    const std::string trash = TrashName(name);
+    const int error = RenameNew(parent, name, trash_.get(), trash, false);
+    if (error == ENOENT) return kNothingThere;
+    if (error != 0) return ErrnoStatus(error, "rename into the trash");
+    FS_ASSIGN_OR_RETURN(const struct stat displaced, StatAt(trash_.get(), trash));
+    if (ToFingerprint(displaced).SameButCtime(expected)) return kNothingThere;
+    // Saved between the look and the rename: back it goes, if its name is still free.
+    (void)RenameNew(trash_.get(), trash, parent, name, false);
+    return kSomethingElse;
+  }
+
+  const std::string path_;
+  const Clock* const clock_;
+  const UniqueFd root_;
+  const UniqueFd state_;
+  const UniqueFd tmp_;
+  const UniqueFd trash_;
+  const UniqueFd lock_;
+  const RootIdentity identity_;
+  const bool fine_grained_;
+};
+
+absl::StatusOr<UniqueFd> MakeStateDirectory(int parent, const std::string& name) {
+  if (mkdirat(parent, name.c_str(), 0700) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, fmt::format("cannot make {}", name));
+  }
+  return OpenBeneath(parent, name, O_RDONLY | O_DIRECTORY);
+}
+
+absl::Status CheckNotInsideAnother(const std::string& path) {
+  for (size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0;
+       slash = path.rfind('/', slash - 1)) {
+    const std::string above = path.substr(0, slash);
+    if (PathExists(fmt::format("{}/{}/{}", above, kStateDirectoryName, kMarker))) {
+      return InvalidArgument(
+          "{} lies inside {}, which is a synced directory itself; sync one of "
+          "them only",
+          path, above);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RootIdentity> ReadOrMakeMarker(int root, int state) {
+  RootIdentity identity;
+  FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(root));
+  identity.device = info.st_dev;
+  identity.inode = info.st_ino;
+  absl::StatusOr<std::string> marker = ReadFileAt(state, kMarker, kMarkerLimit);
+  if (marker.ok()) {
+    const auto id = HexDecode(std::string_view(*marker).substr(0, marker->find('\n')));
+    if (id.has_value() && id->size() == 16) {
+      identity.root_id = *id;
+      return identity;
+    }
+  } else if (ErrnoOf(marker.status()) != ENOENT) {
+    return Annotate(marker.status(), "cannot read the marker");
+  }
+  identity.root_id = RandomBytes(16);
+  identity.created = true;
+  FS_RETURN_IF_ERROR(ReplaceFile(state, kMarker, HexEncode(identity.root_id) + "\n"));
+  return identity;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::string& path,
+                                                                     const Clock* clock) {
+  absl::StatusOr<std::string> canonical = CanonicalPath(path);
+  if (!canonical.ok()) {
+    return absl::IsNotFound(canonical.status())
+               ? InvalidArgument("{} does not exist; make the directory first", path)
+               : canonical.status();
+  }
+  FS_ASSIGN_OR_RETURN(UniqueFd root, OpenDirectory(*canonical));
+  FS_RETURN_IF_ERROR(CheckNotInsideAnother(*canonical));
+  // A writer that opens a file during the short lease by which writers are found would signal.
+  struct sigaction action {};
+  if (sigaction(SIGIO, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) {
+    signal(SIGIO, SIG_IGN);
+  }
+  absl::StatusOr<UniqueFd> state = MakeStateDirectory(root.get(), std::string(kStateDirectoryName));
+  if (!state.ok()) return Annotate(state.status(), *canonical);
+  UniqueFd lock(openat(state->get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock.ok()) return ErrnoStatus(errno, fmt::format("{}: cannot make the lock", *canonical));
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return FailedPrecondition("another agent syncs {} already", *canonical);
+  }
+  FS_ASSIGN_OR_RETURN(UniqueFd tmp, MakeStateDirectory(state->get(), kTmp));
+  FS_ASSIGN_OR_RETURN(UniqueFd trash, MakeStateDirectory(state->get(), kTrash));
+  FS_ASSIGN_OR_RETURN(RootIdentity identity, ReadOrMakeMarker(root.get(), state->get()));
+  return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
+      *std::move(canonical), clock, std::move(root), *std::move(state), std::move(tmp),
+      std::move(trash), std::move(lock), std::move(identity)));
+}
+
+}  // namespace filesync

@@ -1,0 +1,38 @@
+// The local directory's open files: one that is read, and one that is being made.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "libs/base/unique_fd.h"
+#include "libs/location/location.h"
+
+namespace filesync {
+
+// `root` must outlive the result; `path` is where `fd` was opened.
+std::unique_ptr<LocalFile> NewPosixFile(UniqueFd fd, int root, const RelPath& path);
+
+// A file in tmp/, unlinked when it goes unless it was renamed away. Thread-compatible.
+class PosixStagedFile final : public StagedFile {
+ public:
+  // ResourceExhausted when `size_hint` bytes can't be reserved.
+  static absl::StatusOr<std::unique_ptr<PosixStagedFile>> Create(int tmp_directory,
+                                                                 uint64_t size_hint);
+  ~PosixStagedFile() override;
+  absl::Status Append(std::string_view bytes) override;
+  absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) override;
+
+  int fd() const { return fd_.get(); }
+  const std::string& name() const { return name_; }
+  // It has another name now, which is not this object's to delete.
+  void Installed() { name_.clear(); }
+
+ private:
+  PosixStagedFile(int directory, std::string name, UniqueFd fd)
+      : directory_(directory), name_(std::move(name)), fd_(std::move(fd)) {}
+  const int directory_;
+  std::string name_;
+  UniqueFd fd_;
+};
+
+}  // namespace filesync

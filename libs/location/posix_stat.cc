@@ -1,0 +1,79 @@
+#include "libs/location/posix_stat.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+int64_t Nanoseconds(const struct timespec& time) {
+  return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+}  // namespace
+
+Fingerprint ToFingerprint(const struct stat& info) {
+  Fingerprint fingerprint;
+  fingerprint.device = info.st_dev;
+  fingerprint.inode = info.st_ino;
+  fingerprint.size = static_cast<uint64_t>(info.st_size);
+  fingerprint.mtime_ns = Nanoseconds(info.st_mtim);
+  fingerprint.ctime_ns = Nanoseconds(info.st_ctim);
+  return fingerprint;
+}
+
+LocalType ToLocalType(const struct stat& info) {
+  if (S_ISREG(info.st_mode)) return LocalType::kFile;
+  if (S_ISDIR(info.st_mode)) return LocalType::kDirectory;
+  if (S_ISLNK(info.st_mode)) return LocalType::kSymlink;
+  return LocalType::kOther;
+}
+
+absl::StatusOr<struct stat> StatAt(int directory, const std::string& name) {
+  struct stat info {};
+  if (fstatat(directory, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+    return ErrnoStatus(errno, "stat");
+  }
+  return info;
+}
+
+absl::StatusOr<struct stat> StatFd(int fd) {
+  struct stat info {};
+  if (fstat(fd, &info) != 0) return ErrnoStatus(errno, "stat");
+  return info;
+}
+
+absl::StatusOr<std::string> ReadLinkAt(int directory, const std::string& name) {
+  std::string target(kMaxSymlinkTargetBytes + 1, '\0');
+  const ssize_t size = readlinkat(directory, name.c_str(), target.data(), target.size());
+  if (size < 0) return ErrnoStatus(errno, "readlink");
+  target.resize(static_cast<size_t>(size));
+  return target;
+}
+
+absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const RelPath& path) {
+  FS_ASSIGN_OR_RETURN(const struct stat info, StatAt(directory, name));
+  LocalEntry entry;
+  entry.path = path;
+  entry.type = ToLocalType(info);
+  entry.mode = info.st_mode & 0777;
+  entry.fingerprint = ToFingerprint(info);
+  if (entry.type == LocalType::kSymlink) {
+    FS_ASSIGN_OR_RETURN(entry.symlink_target, ReadLinkAt(directory, name));
+  }
+  return entry;
+}
+
+ModificationTime::ModificationTime(int64_t mtime_ns) : times_{} {
+  constexpr int64_t kBillion = 1'000'000'000;
+  times_[0].tv_nsec = UTIME_OMIT;
+  // Rounded down, so that times before 1970 keep their nanoseconds positive.
+  times_[1].tv_sec = mtime_ns / kBillion - (mtime_ns % kBillion < 0 ? 1 : 0);
+  times_[1].tv_nsec = (mtime_ns % kBillion + kBillion) % kBillion;
+}
+
+}  // namespace filesync

@@ -1,0 +1,35 @@
+// What stat(2) says, in the location's words. Thread-safe.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "libs/location/location.h"
+
+namespace filesync {
+
+Fingerprint ToFingerprint(const struct stat& info);
+LocalType ToLocalType(const struct stat& info);
+
+// lstat of `name` in the directory; the Status keeps its errno.
+absl::StatusOr<struct stat> StatAt(int directory, const std::string& name);
+absl::StatusOr<struct stat> StatFd(int fd);
+// The target of a symlink.
+absl::StatusOr<std::string> ReadLinkAt(int directory, const std::string& name);
+
+// The whole entry for what stands at `name`.
+absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const RelPath& path);
+
+// An mtime as utimensat takes it, leaving the atime alone.
+class ModificationTime {
+ public:
+  explicit ModificationTime(int64_t mtime_ns);
+  const struct timespec* get() const { return times_; }
+
+ private:
+  struct timespec times_[2];
+};
+
+}  // namespace filesync

@@ -1,0 +1,281 @@
+#include "libs/metadata/commit.h"
+
+#include <algorithm>
+
+#include "absl/container/flat_hash_set.h"
+#include "libs/base/status.h"
+#include "libs/chunking/fast_cdc.h"
+#include "libs/content/frame.h"
+#include "libs/metadata/keys.h"
+#include "libs/metadata/records.h"
+
+namespace filesync {
+namespace {
+
+constexpr size_t kNone = SIZE_MAX;
+constexpr size_t kMostMissing = 10'000;
+
+absl::Status CheckContentForm(const Content& content) {
+  if (!ChunkSizes::IsValidAverage(content.average_size)) {
+    return InvalidArgument("{} is no average chunk size", content.average_size);
+  }
+  if (content.depth > kMaxListDepth) return InvalidArgument("the content list is too deep");
+  if (content.refs.size() > kMaxInlineRefs) return InvalidArgument("the content list is too long");
+  if (content.refs.empty() != (content.size == 0)) {
+    return InvalidArgument("a file has chunks just when it is not empty");
+  }
+  uint64_t size = 0;
+  for (const ChunkRef& ref : content.refs) {
+    if (ref.size == 0 || ref.size > kMaxChunkSize) {
+      return InvalidArgument("a chunk can't be of {} bytes", ref.size);
+    }
+    size += ref.size;
+  }
+  if (content.depth == 0 && size != content.size) {
+    return InvalidArgument("the chunks add up to {} bytes, not {}", size, content.size);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckEntryForm(const Entry& entry) {
+  if (entry.path.IsRoot()) return InvalidArgument("the root itself is no entry");
+  if ((entry.mode & ~0777u) != 0)
+    return InvalidArgument("mode {:o} has more than 0777", entry.mode);
+  const bool file = entry.type == EntryType::kFile;
+  const bool symlink = entry.type == EntryType::kSymlink;
+  if (!file && (!entry.content.refs.empty() || entry.content.size != 0)) {
+    return InvalidArgument("only files have content");
+  }
+  if (symlink != !entry.symlink_target.empty()) {
+    return InvalidArgument("just symlinks have a target, and it is not empty");
+  }
+  if (entry.symlink_target.size() > kMaxSymlinkTargetBytes ||
+      entry.symlink_target.find('\0') != std::string::npos) {
+    return InvalidArgument("the symlink's target is too long or holds a NUL byte");
+  }
+  if (!entry.moved_to.IsRoot() && entry.IsLive()) {
+    return InvalidArgument("only a tombstone has moved_to");
+  }
+  if (!entry.moved_from.IsRoot() && !entry.IsLive()) {
+    return InvalidArgument("a tombstone has no moved_from");
+  }
+  return file ? CheckContentForm(entry.content) : absl::OkStatus();
+}
+
+absl::Status CommitPlan::Make() {
+  outcomes.assign(request_.changes.size(), ChangeOutcome());
+  planned.assign(request_.changes.size(), PlannedChange());
+  FS_RETURN_IF_ERROR(LoadCurrent());
+  for (size_t i = 0; i < outcomes.size(); ++i) CheckForm(i);
+  for (size_t i = 0; i < outcomes.size(); ++i) CheckBase(i);
+  FS_RETURN_IF_ERROR(CheckChunks());
+  return CheckTree();
+}
+
+absl::Status CommitPlan::LoadCurrent() {
+  std::vector<std::string> paths;
+  paths.reserve(request_.changes.size());
+  for (const Change& change : request_.changes) {
+    paths.push_back(keys::Entry(request_.folder, change.entry.path));
+  }
+  FS_ASSIGN_OR_RETURN(const auto values, kv_->MultiGet(keys::kEntries, paths));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const RelPath& path = request_.changes[i].entry.path;
+    planned[i].current.path = path;
+    if (!values[i].has_value()) continue;
+    FS_ASSIGN_OR_RETURN(planned[i].current, records::DecodeEntry(path, *values[i]));
+  }
+  return absl::OkStatus();
+}
+
+void CommitPlan::Reject(size_t i, RejectReason reason, std::string message) {
+  outcomes[i].kind = ChangeOutcome::Kind::kRejected;
+  outcomes[i].reason = reason;
+  outcomes[i].message = std::move(message);
+  planned[i].writes = false;
+}
+
+void CommitPlan::CheckForm(size_t i) {
+  const Entry& entry = request_.changes[i].entry;
+  if (absl::Status form = CheckEntryForm(entry); !form.ok()) {
+    Reject(i, RejectReason::kMalformed, std::string(ToStd(form.message())));
+    return;
+  }
+  if (!index_.try_emplace(entry.path, i).second) {
+    Reject(i, RejectReason::kMalformed, "the path is twice in one batch");
+  }
+}
+
+size_t CommitPlan::IndexOf(const RelPath& path) const {
+  const auto it = index_.find(path);
+  return it == index_.end() ? kNone : it->second;
+}
+
+void CommitPlan::CheckBase(size_t i) {
+  if (!Accepted(i)) return;
+  const Change& change = request_.changes[i];
+  const Entry& current = planned[i].current;
+  if (EqualState(current, change.entry)) {
+    // Both sides came to the same: nothing to write, and no conflict.
+    outcomes[i].version = current.version;
+    return;
+  }
+  const bool matches =
+      change.base_version == current.version || (change.base_version == 0 && !current.IsLive());
+  if (!matches) {
+    outcomes[i].kind = ChangeOutcome::Kind::kSuperseded;
+    outcomes[i].current = current;
+    return;
+  }
+  planned[i].writes = true;
+}
+
+absl::Status CommitPlan::CheckChunks() {
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    if (!planned[i].writes) continue;
+    const Entry& entry = request_.changes[i].entry;
+    if (entry.type != EntryType::kFile) continue;
+    const Entry& current = planned[i].current;
+    const bool known = current.type == EntryType::kFile && current.content == entry.content;
+    if (known) continue;
+    std::vector<ChunkId> ids;
+    for (const ChunkRef& ref : entry.content.refs) ids.push_back(ref.id);
+    std::vector<ChunkId>& missing = outcomes[i].missing;
+    auto find_missing = [&]() -> absl::Status {
+      std::vector<std::string> members;
+      members.reserve(ids.size());
+      for (const ChunkId& id : ids) members.push_back(keys::Member(request_.folder, id));
+      FS_ASSIGN_OR_RETURN(const auto found, kv_->MultiGet(keys::kMembership, members));
+      for (size_t k = 0; k < ids.size(); ++k) {
+        if (!found[k].has_value() && missing.size() < kMostMissing) missing.push_back(ids[k]);
+      }
+      ids.clear();
+      return absl::OkStatus();
+    };
+    FS_RETURN_IF_ERROR(find_missing());
+    if (missing.empty() && entry.content.depth > 0) {
+      const absl::Status walked =
+          WalkContent(entry.content, lists_, [&](ChunkKind, const ChunkRef& ref) -> absl::Status {
+            ids.push_back(ref.id);
+            return ids.size() >= 1024 ? find_missing() : absl::OkStatus();
+          });
+      if (absl::IsDataLoss(walked)) {
+        Reject(i, RejectReason::kMalformed, std::string(ToStd(walked.message())));
+        continue;
+      }
+      FS_RETURN_IF_ERROR(walked);
+      FS_RETURN_IF_ERROR(find_missing());
+    }
+    if (!missing.empty()) {
+      outcomes[i].kind = ChangeOutcome::Kind::kMissingChunks;
+      planned[i].writes = false;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Refusing one change may make another impossible: until nothing more falls.
+absl::Status CommitPlan::CheckTree() {
+  bool changed = true;
+  while (changed) {
+    changed = false;
+    CheckMovePartners(changed);
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      if (!planned[i].writes) continue;
+      FS_ASSIGN_OR_RETURN(const bool fell, CheckTreeOf(i));
+      changed = changed || fell;
+    }
+  }
+  return absl::OkStatus();
+}
+
+void CommitPlan::CheckMovePartners(bool& changed) {
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    if (!Accepted(i)) continue;
+    const Entry& entry = request_.changes[i].entry;
+    const RelPath& partner = entry.IsLive() ? entry.moved_from : entry.moved_to;
+    if (partner.IsRoot()) continue;
+    const size_t other = IndexOf(partner);
+    if (other == kNone) {
+      Reject(i, RejectReason::kMalformed, "the other half of the move is not in the batch");
+      changed = true;
+      continue;
+    }
+    const Entry& half = request_.changes[other].entry;
+    const RelPath& back = half.IsLive() ? half.moved_from : half.moved_to;
+    if (half.IsLive() == entry.IsLive() || back != entry.path) {
+      Reject(i, RejectReason::kMalformed, "the halves of the move do not name each other");
+      changed = true;
+    } else if (!Accepted(other)) {
+      Reject(i, RejectReason::kMovePartner, "the other half of the move was not accepted");
+      changed = true;
+    }
+  }
+}
+
+absl::StatusOr<bool> CommitPlan::CheckTreeOf(size_t i) {
+  const Entry& entry = request_.changes[i].entry;
+  if (entry.IsLive()) {
+    for (RelPath above = entry.path.Parent(); !above.IsRoot(); above = above.Parent()) {
+      FS_ASSIGN_OR_RETURN(const EntryType type, TypeAfter(above));
+      if (type != EntryType::kDirectory) {
+        Reject(i, RejectReason::kParentMissing,
+               fmt::format("{} is not a directory in the folder", above.ForPeople()));
+        return true;
+      }
+      // What the batch does not touch was valid before: its ancestors are directories.
+      if (IndexOf(above) == kNone) break;
+    }
+  }
+  const bool was_directory = planned[i].current.type == EntryType::kDirectory;
+  if (was_directory && entry.type != EntryType::kDirectory) {
+    FS_ASSIGN_OR_RETURN(const bool occupied, HasLiveChildAfter(entry.path));
+    if (occupied) {
+      Reject(i, RejectReason::kNotEmpty, "the directory holds entries in the folder");
+      return true;
+    }
+  }
+  return false;
+}
+
+absl::StatusOr<EntryType> CommitPlan::TypeAfter(const RelPath& path) {
+  const size_t i = IndexOf(path);
+  if (i != kNone) {
+    return planned[i].writes ? request_.changes[i].entry.type : planned[i].current.type;
+  }
+  const auto known = stored_types_.find(path);
+  if (known != stored_types_.end()) return known->second;
+  const absl::StatusOr<std::string> value =
+      kv_->Get(keys::kEntries, keys::Entry(request_.folder, path));
+  EntryType type = EntryType::kTombstone;
+  if (value.ok()) {
+    FS_ASSIGN_OR_RETURN(const Entry entry, records::DecodeEntry(path, *value));
+    type = entry.type;
+  } else if (!absl::IsNotFound(value.status())) {
+    return value.status();
+  }
+  stored_types_[path] = type;
+  return type;
+}
+
+absl::StatusOr<bool> CommitPlan::HasLiveChildAfter(const RelPath& directory) {
+  const std::string prefix = keys::EntriesBelow(request_.folder, directory);
+  const std::unique_ptr<KvIterator> iterator = kv_->Iterate(keys::kEntries);
+  for (iterator->Seek(prefix); iterator->Valid() && iterator->key().starts_with(prefix);
+       iterator->Next()) {
+    FS_ASSIGN_OR_RETURN(const RelPath path, RelPath::FromSortKey(iterator->key().substr(8)));
+    const size_t i = IndexOf(path);
+    if (i != kNone) {
+      const Entry& after = planned[i].writes ? request_.changes[i].entry : planned[i].current;
+      if (after.IsLive()) return true;
+      continue;
+    }
+    FS_ASSIGN_OR_RETURN(const Entry entry, records::DecodeEntry(path, iterator->value()));
+    if (entry.IsLive()) return true;
+  }
+  return iterator->status().ok() ? absl::StatusOr<bool>(false) : iterator->status();
+}
+
+}  // namespace filesync

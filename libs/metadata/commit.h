@@ -1,0 +1,58 @@
+// Commit: decides what becomes of each change of a batch. Reads the store, writes nothing.
+//
+// Invariant: whatever is accepted leaves a valid tree: every ancestor of a live entry is a live
+// directory. The check is made on the state after the whole batch, so that the order of changes
+// in it does not matter. One object per commit, one thread, under the folder's lock.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "libs/metadata/metadata_store.h"
+
+namespace filesync {
+
+// What stands at a path now, and what a change makes of it.
+struct PlannedChange {
+  Entry current;        // a tombstone of version 0 when nothing ever stood there
+  bool writes = false;  // accepted, and not already so
+};
+
+class CommitPlan {
+ public:
+  CommitPlan(KvStore* kv, const CommitRequest& request, const ListReader& lists)
+      : kv_(kv), request_(request), lists_(lists) {}
+
+  // Fills outcomes (versions of what writes are not given out yet) and planned.
+  absl::Status Make();
+
+  std::vector<ChangeOutcome> outcomes;
+  std::vector<PlannedChange> planned;
+
+ private:
+  absl::Status LoadCurrent();
+  void CheckForm(size_t i);
+  void CheckBase(size_t i);
+  absl::Status CheckChunks();
+  absl::Status CheckTree();
+  absl::StatusOr<bool> CheckTreeOf(size_t i);
+  void CheckMovePartners(bool& changed);
+  absl::StatusOr<EntryType> TypeAfter(const RelPath& path);
+  absl::StatusOr<bool> HasLiveChildAfter(const RelPath& directory);
+  void Reject(size_t i, RejectReason reason, std::string message);
+  bool Accepted(size_t i) const { return outcomes[i].kind == ChangeOutcome::Kind::kAccepted; }
+  // The index of the change of `path`; npos when the batch has none.
+  size_t IndexOf(const RelPath& path) const;
+
+  KvStore* const kv_;
+  const CommitRequest& request_;
+  const ListReader& lists_;
+  absl::flat_hash_map<RelPath, size_t> index_;
+  absl::flat_hash_map<RelPath, EntryType> stored_types_;
+};
+
+// InvalidArgument when the entry breaks a rule of form.
+absl::Status CheckEntryForm(const Entry& entry);
+
+}  // namespace filesync
