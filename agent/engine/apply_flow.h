@@ -37,6 +37,8 @@ class ApplyFlow {
     slices_.clear();
     joined_ = RemoteSlice();
   }
+  // Called whenever a slice leaves the queue.
+  void OnSliceStarted(std::function<void()> callback) { slice_started_ = std::move(callback); }
 
   bool Idle() const {
     return slices_.empty() && rounds_.empty() && large_.empty() && joined_.entries.empty();
@@ -69,6 +71,7 @@ class ApplyFlow {
   std::set<RelPath> large_;  // being fetched on the large lane
   std::map<RelPath, FetchItem> large_ready_;
   bool stashing_ = false;
+  std::function<void()> slice_started_;
 };
 
 }  // namespace filesync

@@ -10,6 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/engine/dirty_queue.h"
 #include "agent/engine/file_preparer.h"
@@ -97,6 +98,9 @@ struct EngineContext {
   EngineStats stats;                               // any thread
   std::function<void(const SyncEvent&)> on_event;  // called on the engine's thread
 
+  // From the server's commit to its application here, by both hosts' clocks.
+  std::function<void(absl::Duration)> on_propagation;
+
   std::string agent_id;
   std::string agent_name;
   Mode mode = Mode::kTwoWay;
@@ -113,6 +117,18 @@ struct EngineContext {
   std::map<RelPath, RelPath> conflict_origin;
   // Asks for a scan of a subtree; set by the engine.
   std::function<void(const RelPath&)> scan_subtree;
+  // Published head of the folder, as far as known.
+  uint64_t head_version = 0;
+  // How often a path was found being written, or refused for what should pass by itself.
+  std::map<RelPath, int> busy;
+  std::map<RelPath, int> rejected;
+  // Directories that could not be listed, and what is never synced: each said once.
+  absl::flat_hash_set<RelPath> unknown;
+  absl::flat_hash_set<std::string> skipped;
+  // Paths found missing that wait until deletions may go.
+  absl::flat_hash_set<RelPath> deletions_seen;
+  // Ok when the root is what it was and was not suddenly emptied; set by the engine.
+  std::function<absl::Status()> check_root_for_deletions;
   // A reason to halt: nothing is decided any more until it is gone.
   absl::Status halt;
 

@@ -3,7 +3,10 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <deque>
+#include <set>
 #include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
@@ -76,19 +79,57 @@ absl::StatusOr<RemoteSlice> ToSlice(v1::Changes* message) {
   return slice;
 }
 
+// The calls under way, so that a stopping agent can end them. Thread-safe.
+class ActiveCalls {
+ public:
+  void Add(grpc::ClientContext* context) {
+    absl::MutexLock lock(&mutex_);
+    contexts_.insert(context);
+    if (shut_down_) context->TryCancel();
+  }
+  void Remove(grpc::ClientContext* context) {
+    absl::MutexLock lock(&mutex_);
+    contexts_.erase(context);
+  }
+  void Shutdown() {
+    absl::MutexLock lock(&mutex_);
+    shut_down_ = true;
+    for (grpc::ClientContext* context : contexts_) context->TryCancel();
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::set<grpc::ClientContext*> contexts_ ABSL_GUARDED_BY(mutex_);
+  bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// A call's context, known to ActiveCalls while it lives.
+class CallContext {
+ public:
+  explicit CallContext(ActiveCalls* calls) : calls_(calls) { calls_->Add(&context_); }
+  ~CallContext() { calls_->Remove(&context_); }
+  CallContext(const CallContext&) = delete;
+  grpc::ClientContext* get() { return &context_; }
+  grpc::ClientContext* operator->() { return &context_; }
+
+ private:
+  ActiveCalls* const calls_;
+  grpc::ClientContext context_;
+};
+
 using SyncStream = grpc::ClientReaderWriter<v1::SyncRequest, v1::SyncResponse>;
 
 class GrpcUpload final : public ChunkUpload {
  public:
-  GrpcUpload(v1::ChunkService::Stub* stub, FolderId folder, const std::string& agent_id,
-             std::atomic<uint64_t>* bytes_sent)
-      : folder_(folder), agent_id_(agent_id), bytes_sent_(bytes_sent) {
-    stream_ = stub->UploadChunks(&context_);
+  GrpcUpload(v1::ChunkService::Stub* stub, ActiveCalls* calls, FolderId folder,
+             const std::string& agent_id, std::atomic<uint64_t>* bytes_sent)
+      : folder_(folder), agent_id_(agent_id), bytes_sent_(bytes_sent), context_(calls) {
+    stream_ = stub->UploadChunks(context_.get());
   }
 
   ~GrpcUpload() override {
     if (finished_) return;
-    context_.TryCancel();
+    context_->TryCancel();
     (void)stream_->Finish();
   }
 
@@ -144,7 +185,7 @@ class GrpcUpload final : public ChunkUpload {
   const FolderId folder_;
   const std::string agent_id_;
   std::atomic<uint64_t>* bytes_sent_;
-  grpc::ClientContext context_;
+  CallContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::UploadChunksRequest, v1::UploadChunksResponse>>
       stream_;
   uint64_t sequence_ = 0;
@@ -160,8 +201,13 @@ class GrpcLink final : public ServerLink {
       : sync_(v1::SyncService::NewStub(channel)), chunks_(v1::ChunkService::NewStub(channel)) {}
 
   ~GrpcLink() override {
-    Disconnect();
+    Shutdown();
     if (reader_.joinable()) reader_.join();
+  }
+
+  void Shutdown() override {
+    calls_.Shutdown();
+    Disconnect();
   }
 
   void Connect(const HelloInfo& hello, LinkListener* listener) override {
@@ -222,11 +268,11 @@ class GrpcLink final : public ServerLink {
       request.set_folder_id(folder);
       const size_t end = std::min(ids.size(), begin + kIdsPerMessage);
       for (size_t i = begin; i < end; ++i) request.add_ids(std::string(ids[i].bytes()));
-      grpc::ClientContext context;
-      context.set_deadline(std::chrono::system_clock::now() + kUnaryDeadline);
+      CallContext context(&calls_);
+      context->set_deadline(std::chrono::system_clock::now() + kUnaryDeadline);
       v1::FindMissingChunksResponse response;
       FS_RETURN_IF_ERROR(
-          Annotate(FromGrpc(chunks_->FindMissingChunks(&context, request, &response)),
+          Annotate(FromGrpc(chunks_->FindMissingChunks(context.get(), request, &response)),
                    "asking which chunks are missing"));
       for (const std::string& bytes : response.missing()) {
         const auto id = ChunkId::FromBytes(bytes);
@@ -240,7 +286,7 @@ class GrpcLink final : public ServerLink {
   absl::StatusOr<std::unique_ptr<ChunkUpload>> Upload(FolderId folder,
                                                       const std::string& agent_id) override {
     return std::unique_ptr<ChunkUpload>(
-        new GrpcUpload(chunks_.get(), folder, agent_id, &bytes_sent_));
+        new GrpcUpload(chunks_.get(), &calls_, folder, agent_id, &bytes_sent_));
   }
 
   absl::Status Download(
@@ -263,8 +309,8 @@ class GrpcLink final : public ServerLink {
     v1::DownloadChunksRequest request;
     request.set_folder_id(folder);
     for (size_t i = begin; i < end; ++i) request.add_ids(std::string(ids[i].bytes()));
-    grpc::ClientContext context;
-    const auto stream = chunks_->DownloadChunks(&context, request);
+    CallContext context(&calls_);
+    const auto stream = chunks_->DownloadChunks(context.get(), request);
     size_t next = begin;
     absl::Status taken;
     v1::DownloadChunksResponse response;
@@ -279,7 +325,7 @@ class GrpcLink final : public ServerLink {
         if (!taken.ok()) break;
       }
     }
-    if (!taken.ok()) context.TryCancel();
+    if (!taken.ok()) context->TryCancel();
     const absl::Status finished = FromGrpc(stream->Finish());
     FS_RETURN_IF_ERROR(taken);
     FS_RETURN_IF_ERROR(Annotate(finished, "download"));
@@ -299,6 +345,7 @@ class GrpcLink final : public ServerLink {
 
   // The reader thread's body: Hello, then whatever comes until the stream ends.
   void Read(const HelloInfo& hello, LinkListener* listener) {
+    partial_ = CommitResult();
     std::shared_ptr<SyncStream> stream;
     {
       absl::MutexLock lock(&mutex_);
@@ -377,6 +424,7 @@ class GrpcLink final : public ServerLink {
 
   const std::unique_ptr<v1::SyncService::Stub> sync_;
   const std::unique_ptr<v1::ChunkService::Stub> chunks_;
+  ActiveCalls calls_;
   std::atomic<uint64_t> bytes_sent_ = 0;
   std::atomic<uint64_t> bytes_received_ = 0;
   // Outcomes of a commit whose answer comes in several messages; the reader thread's.

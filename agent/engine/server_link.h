@@ -83,6 +83,8 @@ class ServerLink {
   virtual void Connect(const HelloInfo& hello, LinkListener* listener) = 0;
   // Ends the stream; OnClosed follows.
   virtual void Disconnect() = 0;
+  // Ends everything that is under way, for good: all further calls fail.
+  virtual void Shutdown() = 0;
 
   virtual absl::Status SendCommit(uint64_t batch, const std::vector<Change>& changes,
                                   const std::vector<TravellingChunk>& inline_chunks) = 0;

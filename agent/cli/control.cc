@@ -1,0 +1,261 @@
+#include "agent/cli/control.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <thread>
+
+#include "agent/engine/state/state.h"
+#include "libs/base/coding.h"
+#include "libs/base/files.h"
+#include "libs/base/status.h"
+#include "libs/base/unique_fd.h"
+
+namespace filesync {
+namespace {
+
+constexpr char kSocket[] = "control.sock";
+constexpr uint32_t kLargestMessage = 4 << 20;
+constexpr int kTimeoutSeconds = 5;
+
+// By a handle of the state directory, as a socket's path has room for 107 bytes only.
+absl::StatusOr<sockaddr_un> SocketAddress(int state_directory) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = fmt::format("/proc/self/fd/{}/{}", state_directory, kSocket);
+  if (path.size() >= sizeof(address.sun_path)) return Internal("socket path too long");
+  path.copy(address.sun_path, path.size());
+  return address;
+}
+
+void SetTimeouts(int fd) {
+  timeval timeout{kTimeoutSeconds, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+}
+
+absl::Status SendMessage(int fd, const std::string& message) {
+  std::string bytes;
+  AppendBigEndian32(bytes, static_cast<uint32_t>(message.size()));
+  bytes += message;
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t n = send(fd, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, "control socket");
+    done += static_cast<size_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReceiveExactly(int fd, char* buffer, size_t size) {
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t n = recv(fd, buffer + done, size - done, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, "control socket");
+    if (n == 0) return Unavailable("the other side hung up");
+    done += static_cast<size_t>(n);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReceiveMessage(int fd) {
+  char prefix[4];
+  FS_RETURN_IF_ERROR(ReceiveExactly(fd, prefix, sizeof(prefix)));
+  const uint32_t size = ReadBigEndian32(prefix);
+  if (size > kLargestMessage) return InvalidArgument("a control message of {} bytes", size);
+  std::string message(size, '\0');
+  FS_RETURN_IF_ERROR(ReceiveExactly(fd, message.data(), size));
+  return message;
+}
+
+bool PeerMayAsk(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+  return peer.uid == geteuid() || peer.uid == 0;
+}
+
+class SocketServer final : public ControlServer {
+ public:
+  SocketServer(UniqueFd state_directory, UniqueFd listener, UniqueFd wake,
+               std::function<SyncStatus()> status)
+      : state_directory_(std::move(state_directory)),
+        listener_(std::move(listener)),
+        wake_(std::move(wake)),
+        status_(std::move(status)),
+        thread_([this] { Serve(); }) {}
+
+  ~SocketServer() override {
+    stopping_ = true;
+    const uint64_t one = 1;
+    (void)!write(wake_.get(), &one, sizeof(one));
+    thread_.join();
+    unlinkat(state_directory_.get(), kSocket, 0);
+  }
+
+ private:
+  void Serve() {
+    while (!stopping_) {
+      pollfd fds[2] = {{listener_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+      if (poll(fds, 2, -1) < 0 && errno != EINTR) return;
+      if ((fds[0].revents & POLLIN) == 0) continue;
+      const UniqueFd peer(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (peer.ok()) Answer(peer.get());
+    }
+  }
+
+  void Answer(int fd) {
+    SetTimeouts(fd);
+    if (!PeerMayAsk(fd)) return;
+    const absl::StatusOr<std::string> message = ReceiveMessage(fd);
+    if (!message.ok()) return;
+    control::v1::ControlRequest request;
+    control::v1::ControlResponse response;
+    if (!request.ParseFromString(*message) || !request.has_status()) {
+      response.set_error("this agent does not know that request");
+    } else {
+      ToProto(status_(), /*running=*/true, response.mutable_status());
+    }
+    (void)SendMessage(fd, response.SerializeAsString());
+  }
+
+  const UniqueFd state_directory_;
+  const UniqueFd listener_;
+  const UniqueFd wake_;
+  const std::function<SyncStatus()> status_;
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+};
+
+absl::StatusOr<UniqueFd> OpenStateDirectory(const std::string& directory) {
+  absl::StatusOr<UniqueFd> state =
+      OpenDirectory(fmt::format("{}/{}", directory, kStateDirectoryName));
+  if (absl::IsNotFound(state.status())) {
+    return NotFound("{} is not a synced directory (it has no {})", directory,
+                    kStateDirectoryName);
+  }
+  return state;
+}
+
+absl::StatusOr<control::v1::Status> AskRunningAgent(int state_directory) {
+  FS_ASSIGN_OR_RETURN(const sockaddr_un address, SocketAddress(state_directory));
+  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.ok()) return ErrnoStatus(errno, "socket");
+  SetTimeouts(fd.get());
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    return ErrnoStatus(errno, "control socket");
+  }
+  control::v1::ControlRequest request;
+  request.mutable_status();
+  FS_RETURN_IF_ERROR(SendMessage(fd.get(), request.SerializeAsString()));
+  FS_ASSIGN_OR_RETURN(const std::string answer, ReceiveMessage(fd.get()));
+  control::v1::ControlResponse response;
+  if (!response.ParseFromString(answer)) return DataLoss("the agent's answer does not parse");
+  if (!response.error().empty()) return FailedPrecondition("{}", response.error());
+  return response.status();
+}
+
+absl::StatusOr<control::v1::Status> ReadState(const std::string& directory, int state_directory) {
+  FS_ASSIGN_OR_RETURN(
+      const std::unique_ptr<State> state,
+      State::OpenReadOnly(fmt::format("/proc/self/fd/{}/state.db", state_directory)));
+  SyncStatus status;
+  status.directory = directory;
+  status.state = SyncState::kOffline;
+  status.state_text = "not running";
+  auto text = [&](const char* key) -> std::string {
+    const auto value = state->GetMeta(key);
+    return value.ok() && value->has_value() ? **value : "";
+  };
+  status.folder = text("folder");
+  status.server = text("server");
+  status.agent_name = text("agent_name");
+  status.agent_id = HexEncode(text("agent_id"));
+  FS_ASSIGN_OR_RETURN(const BaseCounts counts, state->CountBase());
+  status.entries = counts.entries;
+  status.bytes = counts.bytes;
+  FS_ASSIGN_OR_RETURN(status.pending_remote, state->CountRemote());
+  FS_ASSIGN_OR_RETURN(const Cursor cursor, state->GetCursor());
+  status.applied_version = cursor.version;
+  control::v1::Status proto;
+  ToProto(status, /*running=*/false, &proto);
+  return proto;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(
+    const std::string& directory, std::function<SyncStatus()> status, Logger* log) {
+  FS_ASSIGN_OR_RETURN(UniqueFd state, OpenStateDirectory(directory));
+  // The lock on the directory says that no other agent runs: this is a dead one's.
+  unlinkat(state.get(), kSocket, 0);
+  FS_ASSIGN_OR_RETURN(const sockaddr_un address, SocketAddress(state.get()));
+  UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd wake(eventfd(0, EFD_CLOEXEC));
+  if (!listener.ok() || !wake.ok()) return ErrnoStatus(errno, "socket");
+  const mode_t before = umask(0177);
+  const int bound =
+      bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const int error = errno;
+  umask(before);
+  if (bound != 0) return ErrnoStatus(error, "cannot make the control socket");
+  if (listen(listener.get(), 8) != 0) return ErrnoStatus(errno, "control socket");
+  log->Debug("{}: control socket is open", directory);
+  return std::unique_ptr<ControlServer>(std::make_unique<SocketServer>(
+      std::move(state), std::move(listener), std::move(wake), std::move(status)));
+}
+
+absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory) {
+  absl::StatusOr<std::string> canonical = CanonicalPath(directory);
+  if (!canonical.ok()) return canonical.status();
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(*canonical));
+  absl::StatusOr<control::v1::Status> running = AskRunningAgent(state.get());
+  if (running.ok()) return running;
+  const int error = ErrnoOf(running.status());
+  if (error != ENOENT && error != ECONNREFUSED) return running.status();
+  return ReadState(*canonical, state.get());
+}
+
+void ToProto(const SyncStatus& status, bool running, control::v1::Status* proto) {
+  proto->set_directory(EscapeForPeople(status.directory));
+  proto->set_folder(EscapeForPeople(status.folder));
+  proto->set_server(EscapeForPeople(status.server));
+  proto->set_state(EscapeForPeople(status.state_text));
+  proto->set_running(running);
+  proto->set_entries(status.entries);
+  proto->set_bytes(status.bytes);
+  proto->set_pending_local(status.pending_local);
+  proto->set_pending_remote(status.pending_remote);
+  for (const std::string& path : status.pending_paths) proto->add_pending_paths(path);
+  for (const FailedPathInfo& failed : status.failed_paths) {
+    control::v1::FailedPath* out = proto->add_failed_paths();
+    out->set_path(failed.path);
+    out->set_reason(EscapeForPeople(failed.reason));
+  }
+  proto->set_failed_count(status.failed_count);
+  proto->set_last_error(EscapeForPeople(status.last_error));
+  if (status.last_error_at != absl::InfinitePast()) {
+    const int64_t nanoseconds = absl::ToUnixNanos(status.last_error_at);
+    proto->mutable_last_error_at()->set_seconds(nanoseconds / 1'000'000'000);
+    proto->mutable_last_error_at()->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
+  }
+  proto->set_applied_version(status.applied_version);
+  proto->set_head_version(status.head_version);
+  proto->set_conflicts(status.conflicts);
+  proto->set_agent_id(status.agent_id);
+  proto->set_agent_name(EscapeForPeople(status.agent_name));
+  proto->set_bytes_sent(status.bytes_sent);
+  proto->set_bytes_received(status.bytes_received);
+  proto->set_bytes_saved(status.bytes_saved);
+}
+
+}  // namespace filesync

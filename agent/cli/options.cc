@@ -1,0 +1,132 @@
+#include "agent/cli/options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "agent/cli/exit_code.h"
+#include "libs/base/status.h"
+#include "libs/paths/rel_path.h"
+#include "libs/wire/channel.h"
+
+namespace filesync {
+namespace {
+
+constexpr char kDescription[] =
+    "Keeps a directory identical on all hosts that share it, through a syncd server.\n"
+    "\n"
+    "  syncagent --server host:50051 ./dir          run until stopped\n"
+    "  syncagent sync --server host:50051 ./dir     bring it in sync once\n"
+    "  syncagent status ./dir                       how it stands\n";
+constexpr char kDefaultServer[] = "127.0.0.1:50051";
+constexpr char kDefaultFolder[] = "default";
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 && name[0] != '\0' ? name : "agent";
+}
+
+struct Raw {
+  std::string directory;
+  std::string folder = kDefaultFolder;
+  std::vector<std::string> pairs;
+  std::string log_level = "info";
+};
+
+void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
+  app->add_option("-s,--server", options.server, "The server, HOST:PORT")
+      ->envname("SYNCAGENT_SERVER")
+      ->capture_default_str();
+  app->add_option("-f,--folder", raw.folder, "The folder that DIR is kept in step with")
+      ->envname("SYNCAGENT_FOLDER")
+      ->capture_default_str();
+  app->add_option("-n,--name", options.name, "What this agent is called (default: the host's name)")
+      ->envname("SYNCAGENT_NAME");
+  app->add_option("--sync", raw.pairs, "FOLDER=DIR, any number of times, instead of DIR");
+  app->add_option("--http", options.http, "ADDR:PORT for /metrics and /healthz, or off")
+      ->envname("SYNCAGENT_HTTP")
+      ->capture_default_str();
+  app->add_option("--log-level", raw.log_level, "debug, info, warn, error or off")
+      ->envname("SYNCAGENT_LOG_LEVEL")
+      ->capture_default_str();
+  app->add_option("DIR", raw.directory, "The directory");
+}
+
+absl::Status AddLocations(const Raw& raw, AgentOptions& options) {
+  for (const std::string& pair : raw.pairs) {
+    const size_t equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == pair.size()) {
+      return InvalidArgument("--sync {}: expected FOLDER=DIR", EscapeForPeople(pair));
+    }
+    options.locations.push_back({pair.substr(0, equals), pair.substr(equals + 1)});
+  }
+  if (!raw.directory.empty()) options.locations.push_back({raw.folder, raw.directory});
+  if (options.locations.empty()) {
+    return InvalidArgument("no directory is given; say which: syncagent --server {} DIR",
+                           options.server);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const Raw& raw, AgentOptions& options) {
+  FS_RETURN_IF_ERROR(AddLocations(raw, options));
+  if (options.command == Command::kStatus) {
+    return options.locations.size() == 1 ? absl::OkStatus()
+                                         : InvalidArgument("status takes one directory");
+  }
+  FS_RETURN_IF_ERROR(Annotate(ParseEndpoint(options.server).status(), "--server"));
+  if (options.http != "off") {
+    FS_RETURN_IF_ERROR(Annotate(ParseEndpoint(options.http, true).status(), "--http"));
+  }
+  if (!ParseLogLevel(raw.log_level, options.log_level)) {
+    return InvalidArgument("--log-level {}: expected debug, info, warn, error or off",
+                           EscapeForPeople(raw.log_level));
+  }
+  if (options.name.empty()) options.name = HostName().substr(0, 64);
+  if (options.name.size() > 64 || EscapeForPeople(options.name) != options.name) {
+    return InvalidArgument("--name: expected 1 to 64 bytes of printable UTF-8");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ParsedOptions ParseOptions(int argc, char** argv) {
+  ParsedOptions parsed;
+  AgentOptions& options = parsed.options;
+  options.server = kDefaultServer;
+  options.http = "off";
+  Raw raw;
+  CLI::App app(kDescription, "syncagent");
+  app.set_version_flag("--version", "syncagent 0.1.0");
+  CLI::App* run = app.add_subcommand("run", "Run until stopped (what happens without a command)");
+  CLI::App* sync = app.add_subcommand("sync", "Bring the directory in sync once, then exit");
+  CLI::App* status = app.add_subcommand("status", "Tell how a directory stands");
+  AddSyncOptions(&app, options, raw);
+  AddSyncOptions(run, options, raw);
+  AddSyncOptions(sync, options, raw);
+  status->add_flag("--json", options.json, "As protobuf JSON");
+  status->add_option("DIR", raw.directory, "The directory")->required();
+  app.require_subcommand(0, 1);
+  app.positionals_at_end(false);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version go to stdout and are no failure; everything else is wrong usage.
+    const int code = app.exit(error);
+    parsed.exit_code = code == 0 ? kExitInSync : kExitUsage;
+    return parsed;
+  }
+  if (sync->parsed()) options.command = Command::kSync;
+  if (status->parsed()) options.command = Command::kStatus;
+  if (absl::Status checked = Check(raw, options); !checked.ok()) {
+    fmt::print(stderr, "syncagent: {}\nRun 'syncagent --help' for how to use it.\n",
+               ToStd(checked.message()));
+    parsed.exit_code = kExitUsage;
+    return parsed;
+  }
+  parsed.run = true;
+  return parsed;
+}
+
+}  // namespace filesync

@@ -1,0 +1,39 @@
+// Options: what the command line and the environment ask `syncagent` to do.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "libs/telemetry/log.h"
+
+namespace filesync {
+
+enum class Command { kRun, kSync, kStatus };
+
+struct FolderDirectory {
+  std::string folder;
+  std::string directory;
+};
+
+struct AgentOptions {
+  Command command = Command::kRun;
+  std::string server;
+  std::string name;                       // the agent's, for people
+  std::vector<FolderDirectory> locations;
+  std::string http;                       // ADDR:PORT for metrics; "off": none
+  LogLevel log_level = LogLevel::kInfo;
+  bool json = false;                      // status
+};
+
+// What to do, or, when there is nothing (more) to do, the exit code after the text was printed.
+struct ParsedOptions {
+  bool run = false;
+  int exit_code = 0;
+  AgentOptions options;
+};
+
+// Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
+// SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and errors itself.
+ParsedOptions ParseOptions(int argc, char** argv);
+
+}  // namespace filesync

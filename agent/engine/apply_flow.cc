@@ -1,0 +1,383 @@
+#include "agent/engine/apply_flow.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/engine/installer.h"
+#include "agent/engine/moves.h"
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+constexpr size_t kRoundsInProgress = 3;
+// A file at least this large is fetched on its own lane and does not hold up small ones.
+constexpr uint64_t kLargeFile = 16 << 20;
+// A commit with moves is collected up to this many entries before it is applied.
+constexpr size_t kMostJoined = 250'000;
+
+bool HasMoves(const RemoteSlice& slice) {
+  return std::any_of(slice.entries.begin(), slice.entries.end(), [](const Entry& entry) {
+    return !entry.moved_from.IsRoot() || !entry.moved_to.IsRoot();
+  });
+}
+
+}  // namespace
+
+struct ApplyFlow::Item {
+  Situation situation;
+  Entry target;
+  enum class Kind : uint8_t { kInstall, kDelete, kRecord } kind = Kind::kInstall;
+  // Index into Round::fetch; negative: no content is needed.
+  int fetch = -1;
+};
+
+struct ApplyFlow::Round {
+  std::vector<Item> items;
+  std::vector<FetchItem> fetch;
+  InlineChunks inline_chunks;
+  FolderId folder = 0;
+  bool fetched = false;
+  // Entries to be kept in the remote rows, decided later.
+  std::vector<Entry> stash;
+  std::vector<BaseRow> rows;     // to record
+  std::vector<RelPath> forget;   // bases to delete
+  std::vector<RelPath> applied;  // remote rows to delete
+  std::optional<Cursor> through;
+};
+
+ApplyFlow::ApplyFlow(EngineContext* context, Executor* lane, Executor* large_lane)
+    : context_(context),
+      lane_(lane),
+      large_lane_(large_lane),
+      fetcher_(context),
+      large_fetcher_(context) {}
+
+void ApplyFlow::AddSlice(RemoteSlice slice) { slices_.push_back(std::move(slice)); }
+
+bool ApplyFlow::Step() {
+  bool moved = false;
+  while (!rounds_.empty() && rounds_.front()->fetched) {
+    const RoundPtr round = rounds_.front();
+    Finish(*round);
+    rounds_.pop_front();
+    moved = true;
+  }
+  while (!slices_.empty() && (stashing_ || rounds_.size() < kRoundsInProgress) &&
+         context_->welcome.has_value()) {
+    if (!StartSlice()) break;
+    moved = true;
+  }
+  return moved;
+}
+
+bool ApplyFlow::StartSlice() {
+  RemoteSlice slice = std::move(slices_.front());
+  slices_.pop_front();
+  if (slice_started_) slice_started_();
+  context_->head_version = std::max(context_->head_version, slice.head_version);
+  if (stashing_) {
+    if (absl::Status stashed = Stash(slice); !stashed.ok()) context_->halt = stashed;
+    return true;
+  }
+  // Renames are only seen when all of their commit is at hand.
+  if (!joined_.entries.empty() || (slice.more_of_commit && HasMoves(slice))) {
+    std::move(slice.entries.begin(), slice.entries.end(), std::back_inserter(joined_.entries));
+    std::move(slice.inline_chunks.begin(), slice.inline_chunks.end(),
+              std::back_inserter(joined_.inline_chunks));
+    joined_.through = slice.through;
+    if (slice.more_of_commit && joined_.entries.size() < kMostJoined) return true;
+    slice = std::exchange(joined_, RemoteSlice());
+  }
+  auto round = std::make_shared<Round>();
+  round->through = slice.through;
+  for (TravellingChunk& chunk : slice.inline_chunks) {
+    round->inline_chunks[chunk.id] = std::move(chunk.frame);
+  }
+  absl::StatusOr<std::set<RelPath>> moved = ApplyMoves(*context_, slice.entries);
+  if (!moved.ok()) {
+    context_->log->Warn("renames are applied one by one: {}", Describe(moved.status()));
+    moved = std::set<RelPath>();
+  }
+  for (const Entry& entry : slice.entries) {
+    if (!moved->contains(entry.path)) PlanEntry(entry, *round);
+  }
+  StartFetching(std::move(round));
+  return true;
+}
+
+absl::Status ApplyFlow::Stash(const RemoteSlice& slice) {
+  State::Transaction transaction(context_->state);
+  for (const Entry& entry : slice.entries) {
+    FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, context_->state->GetBase(entry.path));
+    if (base.has_value() && base->entry.version >= entry.version) continue;
+    FS_RETURN_IF_ERROR(context_->state->PutRemote(entry));
+    context_->Dirty(entry.path);
+  }
+  FS_RETURN_IF_ERROR(context_->state->SetCursor(slice.through));
+  return transaction.Commit();
+}
+
+void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
+  if (!context_->in_flight.Claim(entry.path)) {
+    round.stash.push_back(entry);
+    return;
+  }
+  absl::StatusOr<Situation> situation = Examine(*context_, entry.path);
+  if (!situation.ok()) {
+    round.stash.push_back(entry);
+    context_->Release(entry.path);
+    context_->Fail(entry.path, situation.status());
+    return;
+  }
+  const bool known = situation->base.has_value() && situation->base->entry.version >= entry.version;
+  if (known) {
+    context_->Release(entry.path);
+    return;
+  }
+  situation->remote = entry;
+  Action action;
+  if (situation->NeedsContent()) {
+    action.kind = Action::Kind::kHold;
+  } else {
+    action = Decide(*context_, *situation);
+  }
+  Item item;
+  item.target = entry;
+  switch (action.kind) {
+    case Action::Kind::kNothing:
+      context_->Release(entry.path);
+      return;
+    case Action::Kind::kDownload:
+    case Action::Kind::kAgreeMetadataRemote:
+      item.kind = Item::Kind::kInstall;
+      break;
+    case Action::Kind::kDeleteLocal:
+      item.kind = Item::Kind::kDelete;
+      break;
+    case Action::Kind::kAgree:
+      item.kind = Item::Kind::kRecord;
+      break;
+    default:
+      // Not sure: the commit flow looks at it once the entry is kept.
+      round.stash.push_back(entry);
+      context_->Release(entry.path);
+      return;
+  }
+  item.situation = *std::move(situation);
+  if (AddFetch(item, round)) round.items.push_back(std::move(item));
+}
+
+void ApplyFlow::Apply(std::vector<Situation> situations) {
+  if (situations.empty()) return;
+  auto round = std::make_shared<Round>();
+  for (Situation& situation : situations) {
+    Item item;
+    item.target = *situation.remote;
+    item.kind = item.target.IsLive() ? Item::Kind::kInstall : Item::Kind::kDelete;
+    item.situation = std::move(situation);
+    if (AddFetch(item, *round)) round->items.push_back(std::move(item));
+  }
+  StartFetching(std::move(round));
+}
+
+// Sees to the item's content. False when it has been handed to the large lane.
+bool ApplyFlow::AddFetch(Item& item, Round& round) {
+  if (item.kind != Item::Kind::kInstall || item.target.type != EntryType::kFile) return true;
+  const Situation& situation = item.situation;
+  const bool same_content =
+      situation.is_file() && EqualContent(situation.LocalEntryNow(), item.target);
+  if (same_content) return true;
+  const RelPath& path = item.target.path;
+  if (const auto ready = large_ready_.find(path); ready != large_ready_.end()) {
+    FetchItem fetched = std::move(ready->second);
+    large_ready_.erase(ready);
+    if (fetched.entry.version == item.target.version) {
+      item.fetch = static_cast<int>(round.fetch.size());
+      round.fetch.push_back(std::move(fetched));
+      return true;
+    }
+  }
+  if (item.target.content.size >= kLargeFile) {
+    round.stash.push_back(item.target);
+    StartLarge(situation);
+    return false;
+  }
+  FetchItem fetch;
+  fetch.entry = item.target;
+  if (situation.base.has_value() && situation.base->entry.type == EntryType::kFile &&
+      situation.is_file()) {
+    fetch.source = situation.base;
+  } else if (item.target.content.size > 0) {
+    absl::StatusOr<std::optional<BaseRow>> same =
+        context_->state->BaseByContent(item.target.content.hash);
+    if (same.ok()) fetch.source = *std::move(same);
+  }
+  item.fetch = static_cast<int>(round.fetch.size());
+  round.fetch.push_back(std::move(fetch));
+  return true;
+}
+
+void ApplyFlow::StartFetching(RoundPtr round) {
+  rounds_.push_back(round);
+  round->folder = context_->welcome.has_value() ? context_->welcome->folder : 0;
+  const bool needed = std::any_of(round->fetch.begin(), round->fetch.end(),
+                                  [](const FetchItem& item) { return item.staged == nullptr; });
+  if (!needed) {
+    round->fetched = true;
+    return;
+  }
+  lane_->Schedule([this, round] {
+    // A large file that is staged already is not fetched again.
+    std::vector<FetchItem> todo;
+    std::vector<size_t> where;
+    for (size_t i = 0; i < round->fetch.size(); ++i) {
+      if (round->fetch[i].staged != nullptr) continue;
+      todo.push_back(std::move(round->fetch[i]));
+      where.push_back(i);
+    }
+    fetcher_.Fetch(round->folder, round->inline_chunks, todo);
+    for (size_t i = 0; i < todo.size(); ++i) round->fetch[where[i]] = std::move(todo[i]);
+    context_->mailbox.Post([round] { round->fetched = true; });
+  });
+}
+
+void ApplyFlow::StartLarge(const Situation& situation) {
+  const RelPath path = situation.path;
+  if (!large_.insert(path).second) return;
+  auto item = std::make_shared<std::vector<FetchItem>>(1);
+  item->front().entry = *situation.remote;
+  if (situation.base.has_value() && situation.base->entry.type == EntryType::kFile &&
+      situation.is_file()) {
+    item->front().source = situation.base;
+  } else if (absl::StatusOr<std::optional<BaseRow>> same =
+                 context_->state->BaseByContent(situation.remote->content.hash);
+             same.ok()) {
+    item->front().source = *std::move(same);
+  }
+  context_->stats.bytes_to_move += situation.remote->content.size;
+  const FolderId folder = context_->welcome.has_value() ? context_->welcome->folder : 0;
+  large_lane_->Schedule([this, path, item, folder] {
+    large_fetcher_.Fetch(folder, {}, *item);
+    context_->mailbox.Post([this, path, item] { FinishLarge(path, std::move(item->front())); });
+  });
+}
+
+void ApplyFlow::FinishLarge(const RelPath& path, FetchItem item) {
+  large_.erase(path);
+  context_->Release(path);
+  if (item.status.ok()) {
+    large_ready_[path] = std::move(item);
+    context_->Dirty(path);
+  } else if (absl::IsUnavailable(item.status) || absl::IsCancelled(item.status)) {
+    context_->DirtyAfter(path, absl::Seconds(1));
+  } else {
+    context_->Fail(path, item.status);
+  }
+}
+
+void ApplyFlow::Finish(Round& round) {
+  std::sort(round.items.begin(), round.items.end(),
+            [](const Item& a, const Item& b) { return a.target.path < b.target.path; });
+  Installer installer(context_);
+  std::vector<std::pair<SyncEvent::Kind, RelPath>> events;
+  auto settle = [&](Item& item, const Installed& installed) {
+    const RelPath& path = item.target.path;
+    switch (installed.kind) {
+      case Installed::Kind::kDone:
+        round.applied.push_back(path);
+        context_->failures.Clear(path);
+        if (item.target.IsLive()) {
+          round.rows.push_back({item.target, context_->incarnation, installed.fingerprint});
+          events.emplace_back(SyncEvent::Kind::kDownloaded, path);
+          if (context_->on_propagation && item.target.committed_at_ns > 0) {
+            context_->on_propagation(context_->clock->Now() -
+                                     absl::FromUnixNanos(item.target.committed_at_ns));
+          }
+        } else {
+          round.forget.push_back(path);
+          events.emplace_back(SyncEvent::Kind::kDeletedHere, path);
+        }
+        return;
+      case Installed::Kind::kOccupied:
+        // What is in it, the folder does not know: the directory stays, and is made again there.
+        context_->log->Info("{} is kept: it holds what the folder does not have", path.ForPeople());
+        round.forget.push_back(path);
+        round.stash.push_back(item.target);
+        context_->scan_subtree(path);
+        return;
+      case Installed::Kind::kChanged:
+        round.stash.push_back(item.target);
+        return;
+      case Installed::Kind::kFailed:
+        round.stash.push_back(item.target);
+        context_->Fail(path, installed.status);
+        return;
+    }
+  };
+  for (auto item = round.items.rbegin(); item != round.items.rend(); ++item) {
+    if (item->kind == Item::Kind::kDelete) settle(*item, installer.Remove(item->situation));
+  }
+  for (Item& item : round.items) {
+    if (item.kind == Item::Kind::kRecord) {
+      round.applied.push_back(item.target.path);
+      context_->failures.Clear(item.target.path);
+      if (item.target.IsLive()) {
+        round.rows.push_back(
+            {item.target, context_->incarnation, item.situation.look.entry.fingerprint});
+      } else {
+        round.forget.push_back(item.target.path);
+      }
+    }
+    if (item.kind != Item::Kind::kInstall) continue;
+    StagedFile* staged = nullptr;
+    if (item.fetch >= 0) {
+      FetchItem& fetch = round.fetch[item.fetch];
+      if (!fetch.status.ok()) {
+        round.stash.push_back(item.target);
+        const bool passing = absl::IsUnavailable(fetch.status) || absl::IsCancelled(fetch.status);
+        if (!passing) context_->Fail(item.target.path, fetch.status);
+        continue;
+      }
+      staged = fetch.staged.get();
+    }
+    settle(item, installer.Install(item.situation, item.target, staged));
+  }
+  absl::Status recorded = installer.Sync();
+  if (recorded.ok()) recorded = Record(round);
+  if (!recorded.ok()) {
+    // Nothing was recorded: the cursor stays, and all of it comes again.
+    context_->halt = Annotate(recorded, "cannot record what was applied");
+  }
+  for (const RelPath& path : installer.TakeTouched()) context_->Dirty(path);
+  for (const Item& item : round.items) context_->Release(item.target.path);
+  for (const Entry& entry : round.stash) {
+    if (!large_.contains(entry.path)) context_->Dirty(entry.path);
+  }
+  for (const auto& [kind, path] : events) context_->Emit(kind, path);
+  if (recorded.ok() && round.through.has_value()) {
+    (void)context_->link->SendApplied(*round.through);
+  }
+}
+
+absl::Status ApplyFlow::Record(Round& round) {
+  State& state = *context_->state;
+  State::Transaction transaction(&state);
+  for (const RelPath& path : round.forget) FS_RETURN_IF_ERROR(state.DeleteBase(path));
+  for (const BaseRow& row : round.rows) FS_RETURN_IF_ERROR(state.PutBase(row));
+  for (const RelPath& path : round.applied) FS_RETURN_IF_ERROR(state.DeleteRemote(path));
+  for (const Entry& entry : round.stash) {
+    FS_ASSIGN_OR_RETURN(const std::optional<Entry> known, state.GetRemote(entry.path));
+    if (known.has_value() && known->version > entry.version) continue;
+    FS_RETURN_IF_ERROR(state.PutRemote(entry));
+  }
+  if (round.through.has_value()) {
+    FS_ASSIGN_OR_RETURN(const Cursor cursor, state.GetCursor());
+    const bool newer =
+        cursor.incarnation != round.through->incarnation || cursor.version < round.through->version;
+    if (newer) FS_RETURN_IF_ERROR(state.SetCursor(*round.through));
+  }
+  return transaction.Commit();
+}
+
+}  // namespace filesync

@@ -1,0 +1,80 @@
+// CommitFlow: the way of a local change: dirty path → look → read → decide → upload → commit →
+// record. It also decides everything that the apply flow was not sure of.
+//
+// Invariants: a path is in at most one round; a batch is kept in the state before it is sent and
+// until it is answered, so a lost answer is asked for again with the same number; a deletion is
+// only committed when the root is sound and not suddenly empty. Engine's thread; reading runs on
+// the pool, uploading on two lanes (batches of small files, single large ones).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "agent/engine/apply_flow.h"
+#include "agent/engine/engine_context.h"
+#include "agent/engine/situation.h"
+#include "agent/engine/uploader.h"
+
+namespace filesync {
+
+class CommitFlow {
+ public:
+  CommitFlow(EngineContext* context, ApplyFlow* apply, Executor* lane, Executor* large_lane);
+
+  // Starts what can be; true when something moved.
+  bool Step();
+  void OnCommitResult(uint64_t batch, CommitResult result, const std::string& failure);
+  // Sends the batches again whose answer never came. While any is unanswered, Resolving().
+  absl::Status Resend();
+  bool Resolving() const { return !resent_.empty(); }
+  // The stream is gone: what was not answered is kept for Resend.
+  void OnClosed();
+  bool Idle() const { return rounds_ == 0 && awaiting_.empty() && resent_.empty(); }
+
+ private:
+  struct Round;
+  struct Batch;
+  using RoundPtr = std::shared_ptr<Round>;
+  using BatchPtr = std::shared_ptr<Batch>;
+
+  void StartRound(std::vector<RelPath> paths);
+  void Add(const RelPath& path, Round& round, bool with_its_directory = false);
+  void AddMovedTree(const Situation& directory, const BaseRow& from, Round& round);
+  void FindMove(Situation& situation, Round& round);
+  absl::Status ProveSameFileSystem(const Situation& situation);
+  bool DeletionsMayGo(const RelPath& path);
+  void Read(RoundPtr round);
+  void DecideAll(RoundPtr round);
+  void DecideOne(Situation& situation, Round& round, Batch& batch,
+                 std::vector<Situation>& to_apply);
+  bool ReadAgainToCompare(Situation& situation);
+  void AddUpload(Situation& situation, const Round& round, Batch& batch);
+  void AddDeletion(const Situation& situation, Batch& batch);
+  void AddRemoteAside(const Situation& situation, Batch& batch);
+  void Send(BatchPtr batch, bool large);
+  void Sending(const BatchPtr& batch);
+  void FinishRound(Batch& batch);
+  void Unsent(const BatchPtr& batch, const absl::Status& why);
+  absl::Status Settle(const PendingChange& pending, const ChangeOutcome& outcome);
+
+  EngineContext* const context_;
+  ApplyFlow* const apply_;
+  Executor* const lane_;
+  Executor* const large_lane_;
+  Uploader uploader_;
+  Uploader large_uploader_;
+  int rounds_ = 0;        // being read, decided or uploaded
+  int large_rounds_ = 0;  // of these, single large files
+  std::map<uint64_t, BatchPtr> awaiting_;
+  std::set<uint64_t> resent_;
+  // Chunks that the server turned out to lack though the base said it had them.
+  std::set<RelPath> check_all_;
+  // Moves that were refused: the halves go separately.
+  std::set<RelPath> no_move_;
+  absl::Time last_deletion_seen_ = absl::InfinitePast();
+  absl::Time first_deletion_held_ = absl::InfiniteFuture();
+};
+
+}  // namespace filesync

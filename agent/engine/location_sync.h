@@ -1,0 +1,177 @@
+// LocationSync: one location kept in step with one folder: the engine's composition and its
+// thread. `Step()` does whatever can be done now, so tests and the simulation can drive it.
+//
+// Threads it starts: its own (Start), the watcher's and the scans' (Observer), the link's
+// reader, a pool that reads files, and four lanes (uploads, large uploads, downloads, large
+// downloads). Only its own thread decides, installs and writes the state.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "agent/engine/apply_flow.h"
+#include "agent/engine/commit_flow.h"
+#include "agent/engine/engine_context.h"
+#include "agent/engine/observer.h"
+#include "libs/location/local_directory.h"
+
+namespace filesync {
+
+struct LocationSyncOptions {
+  std::string directory;
+  std::string folder = "default";
+  std::string agent_name;
+  std::string server;  // HOST:PORT, for status
+  absl::Duration rescan_interval = absl::Hours(1);
+  absl::Duration trash_age = absl::Hours(24 * 30);
+};
+
+enum class SyncState : uint8_t { kScanning, kSyncing, kInSync, kIncomplete, kOffline, kHalted };
+std::string_view SyncStateName(SyncState state);
+
+struct FailedPathInfo {
+  std::string path;  // for people
+  std::string reason;
+  int attempts = 0;
+};
+
+// What an engine says of itself; a copy.
+struct SyncStatus {
+  std::string directory;
+  std::string folder;
+  std::string server;
+  std::string agent_id;  // hex
+  std::string agent_name;
+  SyncState state = SyncState::kScanning;
+  std::string state_text;  // for people, e.g. "offline (retry in 3 s)"
+  bool ever_connected = false;
+  uint64_t connection_failures = 0;  // in a row
+  uint64_t entries = 0;
+  uint64_t bytes = 0;
+  uint64_t pending_local = 0;
+  uint64_t pending_remote = 0;
+  std::vector<std::string> pending_paths;  // some, for people
+  std::vector<FailedPathInfo> failed_paths;
+  uint64_t failed_count = 0;
+  // Failures that stood after several tries: waiting does not help.
+  uint64_t settled_failures = 0;
+  std::string last_error;
+  absl::Time last_error_at = absl::InfinitePast();
+  uint64_t applied_version = 0;
+  uint64_t head_version = 0;
+  uint64_t conflicts = 0;
+  uint64_t commits = 0;
+  uint64_t scans = 0;
+  double scan_seconds = 0;
+  uint64_t reconnects = 0;
+  uint64_t bytes_hashed = 0;
+  uint64_t bytes_sent = 0;
+  uint64_t bytes_received = 0;
+  uint64_t bytes_saved = 0;
+  uint64_t bytes_to_move = 0;
+  uint64_t bytes_moved = 0;
+};
+
+class LocationSync final : public LinkListener {
+ public:
+  // Opens the directory and its state. Errors: InvalidArgument, FailedPrecondition (see
+  // LocalDirectory::Open). The clock and logger must outlive it.
+  static absl::StatusOr<std::unique_ptr<LocationSync>> Create(LocationSyncOptions options,
+                                                              std::unique_ptr<ServerLink> link,
+                                                              Clock* clock, Logger* log);
+  ~LocationSync() override;
+
+  // Called on the engine's thread; set before Start.
+  void OnEvent(std::function<void(const SyncEvent&)> callback);
+  void OnPropagation(std::function<void(absl::Duration)> callback);
+  void Start();
+  void Stop();
+  // Does what can be done now; waits up to `wait` for something to do.
+  void Step(absl::Duration wait);
+  SyncStatus status() const;
+
+  // From the link's thread.
+  void OnWelcome(WelcomeInfo welcome) override;
+  void OnChanges(RemoteSlice slice) override;
+  void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) override;
+  void OnGoingAway(absl::Duration reconnect_after) override;
+  void OnClosed(absl::Status status) override;
+
+ private:
+  LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDirectory> directory,
+               std::unique_ptr<State> state, std::unique_ptr<ServerLink> link, Clock* clock,
+               Logger* log);
+
+  absl::Status Begin();
+  absl::Status CheckStateBelongsHere();
+  absl::Status StartOver(std::string_view why);
+  ObserverEvents MakeObserverEvents();
+  void HandleWatch(const std::vector<WatchEvent>& events);
+  void HandleWelcome(const WelcomeInfo& welcome);
+  absl::Status TakeWelcome(const WelcomeInfo& welcome);
+  absl::Status DropLostTail(const WelcomeInfo& welcome);
+  void HandleClosed(const absl::Status& status);
+  void MaybeConnect();
+  void MaybeRescan();
+  void HandleHalt();
+  absl::Status CheckRootForDeletions();
+  bool WorkFlows();
+  void PublishStatus();
+  SyncState DeriveState(uint64_t remote_rows, const Cursor& cursor) const;
+  absl::Duration UntilNext(absl::Duration most) const;
+
+  const LocationSyncOptions options_;
+  const std::unique_ptr<LocalDirectory> directory_;
+  const std::unique_ptr<State> state_;
+  const std::unique_ptr<ServerLink> link_;
+  Clock* const clock_;
+  Logger* const log_;
+  FilePreparer preparer_;
+  EngineContext context_;
+  std::unique_ptr<Observer> observer_;
+
+  enum class Connection : uint8_t { kIdle, kConnecting, kOpen };
+  Connection connection_ = Connection::kIdle;
+  absl::Time next_connect_ = absl::InfinitePast();
+  absl::Time next_rescan_ = absl::InfinitePast();
+  absl::Time halt_checked_ = absl::InfinitePast();
+  absl::Time root_checked_ = absl::InfinitePast();
+  absl::Status root_check_;
+  std::optional<absl::Duration> asked_to_wait_;
+  int failures_in_a_row_ = 0;
+  bool ever_connected_ = false;
+  bool scanned_ = false;
+  // Until the cursor is here nothing local is decided: a first sync compares both sides first.
+  uint64_t hold_local_until_ = 0;
+  std::string last_error_;
+  absl::Time last_error_at_ = absl::InfinitePast();
+  absl::Time status_published_ = absl::InfinitePast();
+  absl::Time counted_ = absl::InfinitePast();
+  BaseCounts counts_;
+
+  std::atomic<bool> stopping_ = false;
+  std::thread thread_;
+  // Slices that were received and not started: what makes the link's reader wait.
+  absl::Mutex slices_mutex_;
+  int slices_waiting_ ABSL_GUARDED_BY(slices_mutex_) = 0;
+  bool accepting_ ABSL_GUARDED_BY(slices_mutex_) = true;
+  mutable absl::Mutex status_mutex_;
+  SyncStatus status_ ABSL_GUARDED_BY(status_mutex_);
+
+  // Last, so that they end first: their tasks use everything above.
+  std::unique_ptr<ThreadPool> pool_;
+  std::unique_ptr<ThreadPool> up_lane_;
+  std::unique_ptr<ThreadPool> large_up_lane_;
+  std::unique_ptr<ThreadPool> down_lane_;
+  std::unique_ptr<ThreadPool> large_down_lane_;
+  std::unique_ptr<ApplyFlow> apply_;
+  std::unique_ptr<CommitFlow> commit_;
+};
+
+}  // namespace filesync

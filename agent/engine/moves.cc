@@ -1,0 +1,203 @@
+#include "agent/engine/moves.h"
+
+#include <algorithm>
+#include <map>
+
+#include "agent/engine/scanner.h"
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+class MoveApplier {
+ public:
+  MoveApplier(EngineContext& context, const std::vector<Entry>& entries) : context_(context) {
+    for (const Entry& entry : entries) index_[entry.path] = &entry;
+  }
+
+  absl::StatusOr<std::set<RelPath>> Run() {
+    // In path order, so that a directory comes before what is in it.
+    for (const auto& [path, entry] : index_) {
+      if (!entry->IsLive() || entry->moved_from.IsRoot() || done_.contains(path)) continue;
+      const Entry* old = Find(entry->moved_from);
+      if (old == nullptr || old->IsLive() || old->moved_to != path) continue;
+      FS_RETURN_IF_ERROR(entry->type == EntryType::kDirectory ? MoveDirectory(*old, *entry)
+                                                              : MoveOne(*old, *entry));
+    }
+    FS_RETURN_IF_ERROR(Record());
+    return done_;
+  }
+
+ private:
+  const Entry* Find(const RelPath& path) const {
+    const auto it = index_.find(path);
+    return it == index_.end() ? nullptr : it->second;
+  }
+
+  bool Free(const RelPath& path) const {
+    return !context_.in_flight.Contains(path) && !done_.contains(path);
+  }
+
+  // Nothing stands at `path`, and there is a directory to put it in.
+  absl::StatusOr<bool> CanPutAt(const RelPath& path) {
+    if (context_.location->LookAt(path).presence != Look::Presence::kAbsent) return false;
+    FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, context_.state->GetBase(path));
+    if (base.has_value()) return false;
+    return HaveDirectory(path.Parent());
+  }
+
+  // Makes directories that the same commit brings.
+  absl::StatusOr<bool> HaveDirectory(const RelPath& directory) {
+    if (directory.IsRoot()) return true;
+    const Look look = context_.location->LookAt(directory);
+    if (look.presence == Look::Presence::kPresent) {
+      return look.entry.type == LocalType::kDirectory;
+    }
+    if (look.presence == Look::Presence::kUnknown) return false;
+    const Entry* entry = Find(directory);
+    if (entry == nullptr || entry->type != EntryType::kDirectory || !Free(directory) ||
+        !entry->moved_from.IsRoot()) {
+      return false;
+    }
+    FS_ASSIGN_OR_RETURN(const bool parent, HaveDirectory(directory.Parent()));
+    if (!parent) return false;
+    FS_ASSIGN_OR_RETURN(const ApplyResult made,
+                        context_.location->MakeDirectory(directory, entry->mode));
+    if (made.kind != ApplyKind::kApplied) return false;
+    Put(*entry, made.fingerprint);
+    touched_.insert(directory.Parent());
+    done_.insert(directory);
+    return true;
+  }
+
+  // The local file at `row` still is what the row says.
+  bool StillThere(const BaseRow& row) {
+    const Look look = context_.location->LookAt(row.entry.path);
+    return look.presence == Look::Presence::kPresent && Unchanged(look.entry, row);
+  }
+
+  absl::Status MoveOne(const Entry& old, const Entry& entry) {
+    FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> row, context_.state->GetBase(old.path));
+    if (!row.has_value() || row->entry.version >= old.version) return absl::OkStatus();
+    if (!EqualContent(row->entry, entry) || !Free(old.path) || !Free(entry.path) ||
+        !StillThere(*row)) {
+      return absl::OkStatus();
+    }
+    FS_ASSIGN_OR_RETURN(const bool can, CanPutAt(entry.path));
+    if (!can) return absl::OkStatus();
+    absl::StatusOr<ApplyResult> moved =
+        context_.location->Move(old.path, row->fingerprint, entry.path);
+    // Whatever was in the way, the ordinary way finds out.
+    if (!moved.ok() || moved->kind != ApplyKind::kApplied) return absl::OkStatus();
+    Moved(*row, entry, moved->fingerprint);
+    return absl::OkStatus();
+  }
+
+  absl::Status MoveDirectory(const Entry& old, const Entry& entry) {
+    FS_ASSIGN_OR_RETURN(const std::vector<BaseRow> rows, context_.state->BaseTree(old.path));
+    if (rows.empty() || rows.front().entry.path != old.path) return absl::OkStatus();
+    for (const BaseRow& row : rows) {
+      const RelPath target = row.entry.path.Rebased(old.path, entry.path);
+      const Entry* gone = Find(row.entry.path);
+      const Entry* come = Find(target);
+      const bool moved = gone != nullptr && come != nullptr && !gone->IsLive() &&
+                         gone->moved_to == target && EqualContent(row.entry, *come) &&
+                         Free(row.entry.path) && Free(target);
+      if (!moved) return absl::OkStatus();
+    }
+    FS_ASSIGN_OR_RETURN(const bool can, CanPutAt(entry.path));
+    if (!can || !HoldsExactly(rows)) return absl::OkStatus();
+    absl::StatusOr<ApplyResult> moved =
+        context_.location->Move(old.path, rows.front().fingerprint, entry.path);
+    if (!moved.ok() || moved->kind != ApplyKind::kApplied) return absl::OkStatus();
+    for (const BaseRow& row : rows) {
+      const bool top = row.entry.path == old.path;
+      Moved(row, *Find(row.entry.path.Rebased(old.path, entry.path)),
+            top ? moved->fingerprint : row.fingerprint);
+    }
+    return absl::OkStatus();
+  }
+
+  // The local tree is just these rows, all unchanged.
+  bool HoldsExactly(const std::vector<BaseRow>& rows) {
+    std::map<RelPath, const BaseRow*> expected;
+    for (const BaseRow& row : rows) expected[row.entry.path] = &row;
+    std::vector<RelPath> directories = {rows.front().entry.path};
+    size_t seen = 1;
+    while (!directories.empty()) {
+      const RelPath directory = directories.back();
+      directories.pop_back();
+      const absl::StatusOr<Listing> listing = context_.location->List(directory);
+      if (!listing.ok() || !listing->skipped.empty()) return false;
+      for (const LocalEntry& local : listing->entries) {
+        const auto it = expected.find(local.path);
+        if (it == expected.end() || !Unchanged(local, *it->second)) return false;
+        ++seen;
+        if (local.type == LocalType::kDirectory) directories.push_back(local.path);
+      }
+    }
+    return seen == rows.size();
+  }
+
+  // Remembers that what was at `row` is `entry` now.
+  void Moved(const BaseRow& row, const Entry& entry, Fingerprint fingerprint) {
+    Entry before = row.entry;
+    if (!EqualState(before, entry)) {
+      const absl::StatusOr<ApplyResult> set =
+          context_.location->SetMetadata(entry.path, fingerprint, entry.mode, entry.mtime_ns);
+      if (set.ok() && set->kind == ApplyKind::kApplied) {
+        fingerprint = set->fingerprint;
+      } else {
+        context_.Dirty(entry.path);
+      }
+    }
+    removed_.push_back(row.entry.path);
+    Put(entry, fingerprint);
+    touched_.insert(row.entry.path.Parent());
+    touched_.insert(entry.path.Parent());
+    done_.insert(row.entry.path);
+    done_.insert(entry.path);
+    context_.Emit(SyncEvent::Kind::kMoved, row.entry.path, entry.path.ForPeople());
+  }
+
+  void Put(const Entry& entry, const Fingerprint& fingerprint) {
+    rows_.push_back({entry, context_.incarnation, fingerprint});
+  }
+
+  absl::Status Record() {
+    if (rows_.empty()) return absl::OkStatus();
+    // A directory that was renamed away with its parent needs no sync of its own.
+    std::vector<RelPath> directories;
+    for (const RelPath& directory : touched_) {
+      if (context_.location->LookAt(directory).presence == Look::Presence::kPresent ||
+          directory.IsRoot()) {
+        directories.push_back(directory);
+      }
+    }
+    FS_RETURN_IF_ERROR(context_.location->SyncDirectories(directories));
+    State::Transaction transaction(context_.state);
+    for (const RelPath& path : removed_) FS_RETURN_IF_ERROR(context_.state->DeleteBase(path));
+    for (const BaseRow& row : rows_) FS_RETURN_IF_ERROR(context_.state->PutBase(row));
+    return transaction.Commit();
+  }
+
+  EngineContext& context_;
+  std::map<RelPath, const Entry*> index_;
+  std::set<RelPath> done_;
+  std::set<RelPath> touched_;
+  std::vector<RelPath> removed_;
+  std::vector<BaseRow> rows_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::set<RelPath>> ApplyMoves(EngineContext& context,
+                                             const std::vector<Entry>& entries) {
+  const bool any = std::any_of(entries.begin(), entries.end(), [](const Entry& entry) {
+    return entry.IsLive() && !entry.moved_from.IsRoot();
+  });
+  if (!any) return std::set<RelPath>();
+  return MoveApplier(context, entries).Run();
+}
+
+}  // namespace filesync

@@ -1,0 +1,113 @@
+#include "agent/engine/observer.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "libs/base/status.h"
+
+namespace filesync {
+
+class Observer::Sink final : public ScanSink {
+ public:
+  explicit Sink(Observer* observer) : observer_(observer) {}
+  void OnCandidates(std::vector<RelPath> paths) override {
+    WaitForRoom();
+    Post([events = &observer_->events_, paths = std::move(paths)]() mutable {
+      events->on_candidates(std::move(paths));
+    });
+  }
+  void OnMissing(std::vector<RelPath> paths) override {
+    Post([events = &observer_->events_, paths = std::move(paths)]() mutable {
+      events->on_missing(std::move(paths));
+    });
+  }
+  void OnUnknown(const RelPath& directory, const absl::Status& why) override {
+    Post([events = &observer_->events_, directory, why] { events->on_unknown(directory, why); });
+  }
+  void OnSkipped(const std::string& what) override {
+    Post([events = &observer_->events_, what] { events->on_skipped(what); });
+  }
+  bool Cancelled() override { return observer_->stopping_; }
+
+ private:
+  void Post(Mailbox::Message message) { observer_->context_->mailbox.Post(std::move(message)); }
+  void WaitForRoom() {
+    while (observer_->congested_ && !observer_->stopping_) {
+      observer_->context_->clock->Sleep(absl::Milliseconds(20));
+    }
+  }
+  Observer* const observer_;
+};
+
+Observer::Observer(EngineContext* context, std::unique_ptr<Watcher> watcher, ObserverEvents events)
+    : context_(context), watcher_(std::move(watcher)), events_(std::move(events)) {
+  if (watcher_ != nullptr) watch_thread_ = std::thread([this] { WatchLoop(); });
+  scan_thread_ = std::thread([this] { ScanLoop(); });
+}
+
+Observer::~Observer() {
+  stopping_ = true;
+  if (watcher_ != nullptr) watcher_->Interrupt();
+  {
+    // Wakes the scan thread: its condition reads stopping_.
+    absl::MutexLock lock(&mutex_);
+  }
+  if (watch_thread_.joinable()) watch_thread_.join();
+  scan_thread_.join();
+}
+
+void Observer::RequestFullScan() { RequestScan(RelPath()); }
+
+void Observer::RequestScan(const RelPath& directory) {
+  absl::MutexLock lock(&mutex_);
+  // What a waiting request covers need not be asked for again.
+  const bool covered = std::any_of(requests_.begin(), requests_.end(), [&](const RelPath& asked) {
+    return directory.IsAtOrBelow(asked);
+  });
+  if (covered) return;
+  ++scanning_;
+  requests_.push_back(directory);
+}
+
+void Observer::WatchLoop() {
+  pthread_setname_np(pthread_self(), "watch");
+  while (!stopping_) {
+    std::vector<WatchEvent> events = watcher_->Read(absl::Seconds(10));
+    if (events.empty()) continue;
+    context_->mailbox.Post(
+        [this, events = std::move(events)]() mutable { events_.on_watch(std::move(events)); });
+  }
+}
+
+void Observer::ScanLoop() {
+  pthread_setname_np(pthread_self(), "scan");
+  while (true) {
+    RelPath directory;
+    {
+      absl::MutexLock lock(&mutex_);
+      auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+        return stopping_ || !requests_.empty();
+      };
+      mutex_.Await(absl::Condition(&ready));
+      if (stopping_) return;
+      directory = requests_.front();
+      requests_.pop_front();
+    }
+    ScanOne(directory);
+  }
+}
+
+void Observer::ScanOne(const RelPath& directory) {
+  const absl::Time started = context_->clock->Now();
+  Sink sink(this);
+  const absl::StatusOr<ScanTotals> totals =
+      Scan(directory, *context_->location, watcher_.get(), *context_->state, sink);
+  const absl::Duration took = context_->clock->Now() - started;
+  context_->mailbox.Post([this, directory, status = totals.status(), took] {
+    --scanning_;
+    events_.on_scanned(directory, status, took);
+  });
+}
+
+}  // namespace filesync
