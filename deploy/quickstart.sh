@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# Builds filesync and runs a server and two agents that keep two directories identical.
+#
+#   deploy/quickstart.sh [DIR_A DIR_B]
+#
+# Without directories it makes two fresh ones with a few files. Ctrl-C stops everything; run it
+# again, and it goes on where it was. Ports: FILESYNC_PORT (50051), FILESYNC_HTTP_PORT (9464).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source deploy/packages.sh
+
+home="${XDG_DATA_HOME:-$HOME/.local/share}/filesync-quickstart"
+case $# in
+  0) dir_a="$home/A" dir_b="$home/B" ;;
+  2) dir_a="$1" dir_b="$2" ;;
+  *) echo "usage: deploy/quickstart.sh [DIR_A DIR_B]" >&2; exit 2 ;;
+esac
+for dir in "$dir_a" "$dir_b"; do
+  if [ -e "$dir" ] && [ ! -d "$dir" ]; then
+    echo "quickstart: $dir is not a directory" >&2
+    exit 2
+  fi
+done
+
+# A port that is free, from the one asked for on.
+free_port() {
+  local port=$1
+  while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+    port=$((port + 1))
+  done
+  echo "$port"
+}
+
+install_packages build
+echo "Building (the first time takes several minutes) ..."
+mkdir -p build
+if ! { cmake --preset release && cmake --build --preset release --target syncd syncagent; } \
+    >build/quickstart.log 2>&1; then
+  tail -n 40 build/quickstart.log >&2
+  echo "quickstart: the build failed; all of its output is in build/quickstart.log" >&2
+  exit 1
+fi
+bin="$PWD/build/release/bin"
+
+mkdir -p "$home/server" "$dir_a" "$dir_b"
+if [ $# -eq 0 ] && [ -z "$(ls "$dir_a")$(ls "$dir_b")" ]; then
+  mkdir -p "$dir_a/notes" "$dir_b/photos"
+  echo "This file was made in A." >"$dir_a/welcome.txt"
+  cp README.md "$dir_a/notes/about-filesync.md"
+  head -c 200000 /dev/urandom >"$dir_b/photos/not-really-a-photo.jpg"
+fi
+port=$(free_port "${FILESYNC_PORT:-50051}")
+http=$(free_port "${FILESYNC_HTTP_PORT:-9464}")
+
+pids=()
+stop() {
+  trap - INT TERM EXIT
+  echo
+  echo "Stopping ..."
+  local i
+  # The agents first, the server last.
+  for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
+    kill -TERM "${pids[$i]}" 2>/dev/null || continue
+    wait "${pids[$i]}" 2>/dev/null || true
+  done
+  wait 2>/dev/null || true
+  echo "Stopped. Run deploy/quickstart.sh again to go on."
+}
+trap 'stop; exit 0' INT TERM
+trap stop EXIT
+
+# run LABEL COMMAND...: in the background, every line of output behind its label. In a session
+# of its own, so that Ctrl-C reaches it only through stop().
+run() {
+  local label=$1
+  shift
+  setsid "$@" > >(exec setsid sed -u "s/^/$label | /") 2>&1 &
+  pids+=($!)
+}
+
+run "server " "$bin/syncd" --listen "127.0.0.1:$port" --data "$home/server" \
+  --http "127.0.0.1:$http"
+for _ in $(seq 100); do
+  "$bin/syncd" healthcheck --listen "127.0.0.1:$port" >/dev/null 2>&1 && break
+  if ! kill -0 "${pids[0]}" 2>/dev/null; then
+    echo "quickstart: the server did not start; see its lines above" >&2
+    exit 1
+  fi
+  sleep 0.1
+done
+run "agent A" "$bin/syncagent" --server "127.0.0.1:$port" --name A "$dir_a"
+run "agent B" "$bin/syncagent" --server "127.0.0.1:$port" --name B "$dir_b"
+
+cat <<EOF
+
+A server and two agents are running:
+
+  A       $dir_a
+  B       $dir_b
+  server  127.0.0.1:$port, metrics on http://127.0.0.1:$http/metrics
+
+Try:      echo hello > '$dir_a/hello.txt' && sleep 1 && cat '$dir_b/hello.txt'
+Status:   $bin/syncagent status '$dir_b'
+Stop:     Ctrl-C
+
+EOF
+wait -n "${pids[@]}" || true
+echo "quickstart: one of the programs ended; stopping the others" >&2
+exit 1
