@@ -211,6 +211,7 @@ void CommitFlow::FindMove(Situation& situation, Round& round) {
   round.moved_to[old] = situation.path;
   round.moved_from[situation.path] = old;
   if (!directory) {
+    situation.origin = from.entry.content;
     if (fingerprint == from.fingerprint) situation.moved_from = from;
     return;
   }
@@ -283,7 +284,10 @@ bool CommitFlow::DeletionsMayGo(const RelPath& path) {
 void CommitFlow::Read(RoundPtr round) {
   std::vector<size_t> to_read;
   for (size_t i = 0; i < round->items.size(); ++i) {
-    if (round->items[i].NeedsContent()) to_read.push_back(i);
+    if (!round->items[i].NeedsContent()) continue;
+    to_read.push_back(i);
+    const auto busy = context_->busy.find(round->items[i].path);
+    if (busy != context_->busy.end()) round->items[i].busy_attempts = busy->second;
   }
   if (to_read.empty()) {
     DecideAll(round);
@@ -301,7 +305,7 @@ void CommitFlow::Read(RoundPtr round) {
         const uint32_t previous =
             situation.base.has_value() ? situation.base->entry.content.average_size : 0;
         situation.file = context_->preparer->Prepare(situation.path, previous, /*exact=*/false,
-                                                     round->keep_budget);
+                                                     situation.busy_attempts, round->keep_budget);
       }
       if (--round->tasks == 0) {
         context_->mailbox.Post([this, round] { DecideAll(round); });
@@ -347,7 +351,7 @@ bool CommitFlow::ReadAgainToCompare(Situation& situation) {
   if (there.size != here.size || there.average_size == here.average_size) return false;
   std::atomic<int64_t> keep = 0;
   PreparedFile again = context_->preparer->Prepare(situation.path, there.average_size,
-                                                   /*exact=*/true, keep);
+                                                   /*exact=*/true, /*busy_attempts=*/0, keep);
   if (again.kind != PreparedFile::Kind::kReady || again.content.hash != there.hash) return false;
   situation.file = std::move(again);
   return true;
@@ -488,9 +492,11 @@ void CommitFlow::AddUpload(Situation& situation, const Round& round, Batch& batc
     UploadItem upload;
     upload.path = situation.path;
     upload.file = &*situation.file;
-    upload.base = situation.base.has_value() && situation.base->entry.type == EntryType::kFile
-                      ? &situation.base->entry.content
-                      : nullptr;
+    if (situation.base.has_value() && situation.base->entry.type == EntryType::kFile) {
+      upload.base = &situation.base->entry.content;
+    } else if (situation.origin.has_value()) {
+      upload.base = &*situation.origin;
+    }
     upload.check_all = check_all_.contains(situation.path);
     batch.uploads.push_back(upload);
   }

@@ -16,6 +16,9 @@ constexpr absl::Duration kRacyWindow = absl::Milliseconds(20);
 // a stamp this young may belong to a write in progress.
 constexpr absl::Duration kWriterQuiet = absl::Milliseconds(150);
 
+// From this attempt on, a file that is written all the time is taken as it was at one moment.
+constexpr int kPatience = 3;
+
 PreparedFile Outcome(PreparedFile::Kind kind, absl::Status why = absl::OkStatus()) {
   PreparedFile prepared;
   prepared.kind = kind;
@@ -30,7 +33,7 @@ absl::Time LastTouched(const Fingerprint& fingerprint) {
 }  // namespace
 
 PreparedFile FilePreparer::Prepare(const RelPath& path, uint32_t previous_average, bool exact,
-                                   std::atomic<int64_t>& keep_budget) {
+                                   int busy_attempts, std::atomic<int64_t>& keep_budget) {
   absl::StatusOr<std::unique_ptr<LocalFile>> file = location_->Open(path);
   if (!file.ok()) {
     const int error = ErrnoOf(file.status());
@@ -41,9 +44,8 @@ PreparedFile FilePreparer::Prepare(const RelPath& path, uint32_t previous_averag
   absl::StatusOr<Fingerprint> before = (*file)->Stat();
   if (!before.ok()) return Outcome(PreparedFile::Kind::kFailed, before.status());
   const absl::Duration age = clock_->Now() - LastTouched(*before);
-  if (age < kWriterQuiet && age > -kWriterQuiet && (*file)->HasWriters()) {
-    return Outcome(PreparedFile::Kind::kBusy);
-  }
+  bool suspect = age < kWriterQuiet && age > -kWriterQuiet && (*file)->HasWriters();
+  if (suspect && busy_attempts < kPatience) return Outcome(PreparedFile::Kind::kBusy);
   if (!location_->HasFineGrainedTimes() && age < kRacyWindow && age >= absl::ZeroDuration()) {
     clock_->Sleep(kRacyWindow - age);
     before = (*file)->Stat();
@@ -64,16 +66,31 @@ PreparedFile FilePreparer::Prepare(const RelPath& path, uint32_t previous_averag
   }
   const absl::StatusOr<Fingerprint> after = (*file)->Stat();
   if (!after.ok()) return Outcome(PreparedFile::Kind::kFailed, after.status());
-  if (*after != *before) return Outcome(PreparedFile::Kind::kBusy);
+  suspect = suspect || *after != *before;
+  if (suspect && (busy_attempts < kPatience || !ReadsTheSame(**file, *before, prepared.content))) {
+    return Outcome(PreparedFile::Kind::kBusy);
+  }
   const absl::StatusOr<bool> same_name = (*file)->NameIsStillThis();
   if (!same_name.ok()) return Outcome(PreparedFile::Kind::kFailed, same_name.status());
   if (!*same_name) return Outcome(PreparedFile::Kind::kGone);
   const absl::StatusOr<uint32_t> mode = (*file)->Mode();
   if (!mode.ok()) return Outcome(PreparedFile::Kind::kFailed, mode.status());
   prepared.kind = PreparedFile::Kind::kReady;
-  prepared.fingerprint = *after;
+  // Of a file that grew meanwhile, what it was before: so it is looked at again.
+  prepared.fingerprint = *before;
   prepared.mode = *mode;
   return prepared;
+}
+
+// Reads that part again a little later: a write in progress would show.
+bool FilePreparer::ReadsTheSame(LocalFile& file, const Fingerprint& before,
+                                const Content& content) {
+  clock_->Sleep(kRacyWindow);
+  PreparedFile again;
+  const absl::StatusOr<Fingerprint> now = file.Stat();
+  return now.ok() && now->size >= before.size &&
+         Read(file, before, content.average_size, /*keep=*/false, again).ok() &&
+         again.content.hash == content.hash;
 }
 
 absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint32_t average,

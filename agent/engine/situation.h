@@ -17,6 +17,10 @@ struct Situation {
   std::optional<PreparedFile> file;  // content of the local file, once it was read
   // A file that was moved here unread: the base row of where it was.
   std::optional<BaseRow> moved_from;
+  // The base content of where it was moved from, read or not: the server has its chunks.
+  std::optional<Content> origin;
+  // How often it was found being written before.
+  int busy_attempts = 0;
 
   bool present() const { return look.presence == Look::Presence::kPresent; }
   bool absent() const { return look.presence == Look::Presence::kAbsent; }
