@@ -68,6 +68,8 @@ absl::Status ChangeFeed::AttachInlineChunks(const std::vector<const Entry*>& ent
   for (const Entry* entry : entries) {
     const Content& content = entry->content;
     if (entry->type != EntryType::kFile || content.depth != 0 || content.size == 0) continue;
+    // A receiver has what was moved.
+    if (!entry->moved_from.IsRoot()) continue;
     if (content.size > budget) continue;
     budget -= content.size;
     for (const ChunkRef& ref : content.refs) {
