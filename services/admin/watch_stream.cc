@@ -110,7 +110,10 @@ void WatchStream::Work() {
     done = done_;
     if (!status.ok()) {
       EndLocked(status);
-    } else if (opened) {
+    } else if (!opened) {
+      // Tells the watcher that nothing from here on is missed.
+      if (!finished_) StartSendInitialMetadata();
+    } else {
       for (const Entry& entry : slice->entries) {
         *entries_.emplace_back().mutable_entry() = ToView(entry);
       }

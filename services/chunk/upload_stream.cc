@@ -50,7 +50,8 @@ void UploadStream::OnDone() {
 }
 
 void UploadStream::EndLocked(const absl::Status& status, bool at_once) {
-  if (!ending_.has_value()) ending_ = status;
+  // What went wrong after a peer's last message is still its stream's end.
+  if (!ending_.has_value() || ending_->ok()) ending_ = status;
   if (!at_once || finished_) return;
   end_at_once_ = true;
   // A write to a peer that does not read would last for ever.

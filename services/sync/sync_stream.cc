@@ -131,7 +131,8 @@ void SyncStream::GoAway(absl::Duration reconnect_after) {
 }
 
 void SyncStream::EndLocked(const absl::Status& status, bool at_once) {
-  if (!ending_.has_value()) ending_ = status;
+  // What went wrong after a peer's last message is still its stream's end.
+  if (!ending_.has_value() || ending_->ok()) ending_ = status;
   if (!at_once || finished_) return;
   end_at_once_ = true;
   // A write to a peer that does not read would last for ever.

@@ -19,6 +19,7 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse> {
     next_ = known_ ? status : HealthCheckResponse::SERVICE_UNKNOWN;
     Pump();
   }
+  // After the status that is still to be told.
   void End() {
     absl::MutexLock lock(&mutex_);
     ending_ = true;
@@ -27,10 +28,14 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse> {
   void OnWriteDone(bool ok) override {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
-    ending_ = ending_ || !ok;
+    broken_ = broken_ || !ok;
     Pump();
   }
-  void OnCancel() override { End(); }
+  void OnCancel() override {
+    absl::MutexLock lock(&mutex_);
+    broken_ = true;
+    Pump();
+  }
   void OnDone() override {
     service_->Forget(this);
     // Whoever called Finish is still inside the lock.
@@ -41,16 +46,16 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse> {
  private:
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (writing_ || finished_) return;
-    if (ending_) {
+    const bool news = next_.has_value() && next_ != told_;
+    if (broken_ || (ending_ && !news)) {
       finished_ = true;
       Finish({grpc::UNAVAILABLE, "the server is going away"});
-      return;
+    } else if (news) {
+      told_ = next_;
+      message_.set_status(*next_);
+      writing_ = true;
+      StartWrite(&message_);
     }
-    if (!next_.has_value() || next_ == told_) return;
-    told_ = next_;
-    message_.set_status(*std::exchange(next_, std::nullopt));
-    writing_ = true;
-    StartWrite(&message_);
   }
 
   HealthService* const service_;
@@ -61,6 +66,7 @@ class HealthWatch final : public grpc::ServerWriteReactor<HealthCheckResponse> {
   std::optional<HealthCheckResponse::ServingStatus> next_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  bool broken_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
