@@ -88,7 +88,7 @@ void CommitFlow::StartRound(std::vector<RelPath> paths) {
 
 // Looks at `path` and puts it into the round, unless there is nothing to decide or it must wait.
 void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory) {
-  if (round.paths.contains(path)) return;
+  if (path.IsRoot() || round.paths.contains(path)) return;
   if (!context_->in_flight.Claim(path)) return;
   absl::StatusOr<Situation> examined = Examine(*context_, path);
   if (!examined.ok()) {
@@ -753,6 +753,16 @@ absl::Status CommitFlow::Resend() {
     FS_RETURN_IF_ERROR(context_->link->SendCommit(batch.number, changes, {}));
   }
   return absl::OkStatus();
+}
+
+absl::Status CommitFlow::DropPending() {
+  FS_ASSIGN_OR_RETURN(const std::vector<PendingBatch> batches, context_->state->PendingBatches());
+  for (const PendingBatch& batch : batches) {
+    for (const PendingChange& pending : batch.changes) {
+      context_->DirtyAfter(pending.change.entry.path, absl::Seconds(5));
+    }
+  }
+  return context_->state->DropPendingBatches();
 }
 
 void CommitFlow::OnClosed() {

@@ -29,6 +29,8 @@ class CommitFlow {
   // Sends the batches again whose answer never came. While any is unanswered, Resolving().
   absl::Status Resend();
   bool Resolving() const { return !resent_.empty(); }
+  // Forgets the batches that were not answered; their paths are looked at again.
+  absl::Status DropPending();
   // The stream is gone: what was not answered is kept for Resend.
   void OnClosed();
   bool Idle() const { return rounds_ == 0 && awaiting_.empty() && resent_.empty(); }

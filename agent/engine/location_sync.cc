@@ -173,10 +173,7 @@ absl::Status LocationSync::StartOver(std::string_view why) {
   FS_RETURN_IF_ERROR(state_->DropAllBases());
   FS_RETURN_IF_ERROR(state_->DropAllRemotes());
   FS_RETURN_IF_ERROR(state_->SetCursor(Cursor()));
-  FS_ASSIGN_OR_RETURN(const std::vector<PendingBatch> batches, state_->PendingBatches());
-  for (const PendingBatch& batch : batches) {
-    FS_RETURN_IF_ERROR(state_->DeletePendingBatch(batch.number));
-  }
+  FS_RETURN_IF_ERROR(state_->DropPendingBatches());
   context_.agent_id = RandomBytes(16);
   FS_RETURN_IF_ERROR(state_->SetMeta("agent_id", context_.agent_id));
   return transaction.Commit();
@@ -268,7 +265,7 @@ void LocationSync::HandleWatch(const std::vector<WatchEvent>& events) {
         context_.DirtyAfter(event.path, kModifyingDelay);
         break;
       case WatchEvent::Kind::kDirectory:
-        context_.Dirty(event.path);
+        if (!event.path.IsRoot()) context_.Dirty(event.path);
         observer_->RequestScan(event.path);
         break;
       case WatchEvent::Kind::kOverflow:
@@ -379,10 +376,7 @@ absl::Status LocationSync::DropLostTail(const WelcomeInfo& welcome) {
       }));
   FS_RETURN_IF_ERROR(state_->DropAllRemotes());
   FS_RETURN_IF_ERROR(state_->SetCursor(Cursor()));
-  FS_ASSIGN_OR_RETURN(const std::vector<PendingBatch> batches, state_->PendingBatches());
-  for (const PendingBatch& batch : batches) {
-    FS_RETURN_IF_ERROR(state_->DeletePendingBatch(batch.number));
-  }
+  FS_RETURN_IF_ERROR(state_->DropPendingBatches());
   FS_RETURN_IF_ERROR(transaction.Commit());
   last_error_ = "the server lost a part of its history; both sides are compared anew";
   last_error_at_ = clock_->Now();
@@ -402,6 +396,11 @@ void LocationSync::HandleClosed(const absl::Status& status) {
     slices_waiting_ = 0;
   }
   if (was_open) ++context_.stats.reconnects;
+  if (absl::IsInvalidArgument(status)) {
+    // A batch that the server can't read would end every stream: its paths are decided anew.
+    const absl::Status dropped = commit_->DropPending();
+    if (!dropped.ok()) context_.halt = dropped;
+  }
   // Full jitter, the first try included: agents that lost the same server do not come back all
   // at once.
   const absl::Duration cap =

@@ -80,6 +80,15 @@ class Process:
         self.signal(signal.SIGKILL)
         self.process.wait()
 
+    def kill_children(self):
+        """Kills what this process (a tracer) started, and waits for both."""
+        with contextlib.suppress(OSError), \
+                open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as file:
+            for child in file.read().split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(child), signal.SIGKILL)
+        self.process.wait()
+
     def stop(self, deadline=30):
         """SIGTERM, and the exit code."""
         self.signal(signal.SIGTERM)

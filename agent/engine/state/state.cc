@@ -500,6 +500,8 @@ absl::Status State::DeletePendingBatch(uint64_t number) {
   return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot delete a commit");
 }
 
+absl::Status State::DropPendingBatches() { return Execute("DELETE FROM batches"); }
+
 #undef STATE_PREPARE
 
 }  // namespace filesync

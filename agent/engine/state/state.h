@@ -105,6 +105,7 @@ class State {
   absl::StatusOr<uint64_t> AddPendingBatch(const std::vector<PendingChange>& changes);
   absl::StatusOr<std::vector<PendingBatch>> PendingBatches();
   absl::Status DeletePendingBatch(uint64_t number);
+  absl::Status DropPendingBatches();
   absl::StatusOr<uint64_t> LastBatchNumber();
 
  private:
