@@ -19,6 +19,7 @@ namespace {
 
 // The kernel takes paths of less than PATH_MAX bytes at a time.
 constexpr size_t kPathPart = PATH_MAX - 1;
+constexpr int kOpenAttempts = 100;
 
 absl::Status WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -49,11 +50,12 @@ absl::StatusOr<UniqueFd> OpenBeneath(int root, std::string_view relative, int fl
   how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
   how.mode = mode;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  while (true) {
+  for (int attempt = 0;; ++attempt) {
     const long fd = syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how));
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-    // EAGAIN: a rename raced with the walk.
-    if (errno != EINTR && errno != EAGAIN) return ErrnoStatus(errno, "open");
+    if (errno == EINTR) continue;
+    // A rename may have raced with the walk; or, without waiting, another program has a lease.
+    if (errno != EAGAIN || attempt >= kOpenAttempts) return ErrnoStatus(errno, "open");
   }
 }
 

@@ -1,11 +1,13 @@
 #include "libs/location/directory_reader.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <memory>
 
+#include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/location/posix_stat.h"
 
@@ -19,6 +21,14 @@ struct CloseDirectory {
 constexpr char kForeignMarker[] = ".syncagent/root-id";
 
 }  // namespace
+
+bool IsSyncedItself(int directory) {
+  const absl::StatusOr<UniqueFd> marker =
+      OpenBeneath(directory, kForeignMarker, O_PATH | O_NOFOLLOW);
+  if (marker.ok()) return true;
+  const int error = ErrnoOf(marker.status());
+  return error != ENOENT && error != ENOTDIR && error != ELOOP;
+}
 
 absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory) {
   std::unique_ptr<DIR, CloseDirectory> stream(fdopendir(fd.get()));
@@ -37,7 +47,7 @@ absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory) {
     if (name == "." || name == "..") continue;
     if (name == kStateDirectoryName) {
       if (directory.IsRoot()) continue;
-      if (StatAt(handle, kForeignMarker).ok()) {
+      if (IsSyncedItself(handle)) {
         return FailedPrecondition("it is a synced directory itself; sync one of them only");
       }
     }

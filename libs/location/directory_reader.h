@@ -7,6 +7,10 @@
 
 namespace filesync {
 
+// True when the directory has a marker of its own, which makes it somebody else's to sync; also
+// when that can't be told.
+bool IsSyncedItself(int directory);
+
 // Reads all of the directory `fd`, which is `directory`. Any error but a name that vanished
 // meanwhile fails the whole listing: a part is not a proof of absence.
 absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory);

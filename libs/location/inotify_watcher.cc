@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <map>
@@ -14,6 +15,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/base/unique_fd.h"
+#include "libs/location/directory_reader.h"
 
 namespace filesync {
 namespace {
@@ -22,6 +24,7 @@ constexpr uint32_t kMask = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_CREATE | 
                            IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |
                            IN_ONLYDIR | IN_EXCL_UNLINK | IN_DONT_FOLLOW;
 constexpr size_t kBuffer = 64 << 10;
+constexpr int64_t kLongestWaitMs = 3'600'000;
 
 class InotifyWatcher final : public Watcher {
  public:
@@ -31,6 +34,9 @@ class InotifyWatcher final : public Watcher {
   absl::Status Watch(const RelPath& directory) override {
     absl::StatusOr<UniqueFd> fd = OpenBeneath(root_, directory.bytes(), O_PATH | O_DIRECTORY);
     if (!fd.ok()) return fd.status();
+    if (!directory.IsRoot() && IsSyncedItself(fd->get())) {
+      return FailedPrecondition("it is a synced directory itself; sync one of them only");
+    }
     const std::string path = fmt::format("/proc/self/fd/{}", fd->get());
     absl::MutexLock lock(&mutex_);
     // IN_DONT_FOLLOW would refuse the /proc link itself, which leads to the very directory.
@@ -52,7 +58,11 @@ class InotifyWatcher final : public Watcher {
 
   std::vector<WatchEvent> Read(absl::Duration timeout) override {
     pollfd fds[2] = {{inotify_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
-    if (poll(fds, 2, static_cast<int>(absl::ToInt64Milliseconds(timeout))) <= 0) return {};
+    // Rounded up, so that a short wait is none of spinning.
+    const int64_t wait = absl::ToInt64Milliseconds(absl::Ceil(timeout, absl::Milliseconds(1)));
+    if (poll(fds, 2, static_cast<int>(std::clamp<int64_t>(wait, 0, kLongestWaitMs))) <= 0) {
+      return {};
+    }
     if ((fds[1].revents & POLLIN) != 0) {
       uint64_t count = 0;
       (void)!read(wake_.get(), &count, sizeof(count));

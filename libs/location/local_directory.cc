@@ -18,6 +18,7 @@
 #include "libs/base/status.h"
 #include "libs/location/directory_reader.h"
 #include "libs/location/inotify_watcher.h"
+#include "libs/location/placement.h"
 #include "libs/location/posix_file.h"
 #include "libs/location/posix_stat.h"
 
@@ -30,7 +31,10 @@ constexpr char kTrash[] = "trash";
 constexpr size_t kMarkerLimit = 4096;
 // From this many on, one syncfs costs less than an fsync each.
 constexpr size_t kSyncAllFrom = 16;
-constexpr size_t kTrashNameBytes = 200;
+// FAT keeps times in steps of two seconds.
+constexpr absl::Duration kCoarsestTime = absl::Seconds(2);
+// A file that was touched longer ago than this is not being saved, even if it is open.
+constexpr absl::Duration kWriterQuiet = absl::Seconds(2);
 
 Look Absent() {
   Look look;
@@ -52,8 +56,6 @@ bool ProvesAbsence(const absl::Status& status) {
   return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
-bool NotSupported(int error) { return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP; }
-
 // Multigrain timestamps: a change after a stat always gets a later time.
 bool KernelHasFineGrainedTimes(int root) {
   utsname name{};
@@ -69,11 +71,24 @@ bool KernelHasFineGrainedTimes(int root) {
   return type == kExt4 || type == kXfs || type == kBtrfs || type == kTmpfs;
 }
 
-ApplyResult Applied(const struct stat& info) { return {ApplyKind::kApplied, ToFingerprint(info)}; }
+// File systems of that kind may still keep whole seconds (small inodes, old drivers), so it is
+// tried as well.
+bool EachWriteHasItsTime(int tmp) {
+  constexpr int kTries = 8;
+  const absl::StatusOr<std::unique_ptr<PosixStagedFile>> file = PosixStagedFile::Create(tmp, 0);
+  if (!file.ok()) return false;
+  int64_t last = 0;
+  for (int i = 0; i < kTries; ++i) {
+    if (!(*file)->Append("x").ok()) return false;
+    const absl::StatusOr<struct stat> info = StatFd((*file)->fd());
+    if (!info.ok() || ToFingerprint(*info).mtime_ns <= last) return false;
+    last = ToFingerprint(*info).mtime_ns;
+  }
+  return true;
+}
 
 constexpr ApplyResult kNothingThere = {ApplyKind::kApplied, {}};
 constexpr ApplyResult kSomethingElse = {ApplyKind::kChanged, {}};
-constexpr ApplyResult kStillFull = {ApplyKind::kNotEmpty, {}};
 
 class PosixDirectory final : public LocalDirectory {
  public:
@@ -86,8 +101,9 @@ class PosixDirectory final : public LocalDirectory {
         tmp_(std::move(tmp)),
         trash_(std::move(trash)),
         lock_(std::move(lock)),
+        placement_(clock, tmp_.get(), trash_.get()),
         identity_(std::move(identity)),
-        fine_grained_(KernelHasFineGrainedTimes(root_.get())) {}
+        fine_grained_(KernelHasFineGrainedTimes(root_.get()) && EachWriteHasItsTime(tmp_.get())) {}
 
   const std::string& description() const override { return path_; }
   const RootIdentity& identity() const override { return identity_; }
@@ -172,7 +188,10 @@ class PosixDirectory final : public LocalDirectory {
   absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                           const std::optional<Fingerprint>& expected) override {
     auto& file = static_cast<PosixStagedFile&>(staged);
-    FS_ASSIGN_OR_RETURN(ApplyResult result, Install(file.name(), path, expected));
+    FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
+    FS_ASSIGN_OR_RETURN(const ApplyResult result,
+                        placement_.Install(file.name(), file.fd(), parent.get(),
+                                           std::string(path.Name()), expected));
     if (result.kind == ApplyKind::kApplied) file.Installed();
     return result;
   }
@@ -180,15 +199,16 @@ class PosixDirectory final : public LocalDirectory {
   absl::StatusOr<ApplyResult> InstallSymlink(const RelPath& path, const std::string& target,
                                              int64_t mtime_ns,
                                              const std::optional<Fingerprint>& expected) override {
+    FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
     const std::string name = HexEncode(RandomBytes(12));
     if (symlinkat(target.c_str(), tmp_.get(), name.c_str()) != 0) {
       return ErrnoStatus(errno, "symlink");
     }
-    const ModificationTime times(mtime_ns);
-    absl::StatusOr<ApplyResult> result =
-        utimensat(tmp_.get(), name.c_str(), times.get(), AT_SYMLINK_NOFOLLOW) == 0
-            ? Install(name, path, expected)
-            : ErrnoStatus(errno, "utimens");
+    absl::StatusOr<ApplyResult> result = [&]() -> absl::StatusOr<ApplyResult> {
+      FS_ASSIGN_OR_RETURN(const UniqueFd link, OpenBeneath(tmp_.get(), name, O_PATH | O_NOFOLLOW));
+      FS_RETURN_IF_ERROR(SetModificationTime(link.get(), mtime_ns));
+      return placement_.Install(name, link.get(), parent.get(), std::string(path.Name()), expected);
+    }();
     if (!result.ok() || result->kind != ApplyKind::kApplied) {
       unlinkat(tmp_.get(), name.c_str(), 0);
     }
@@ -201,38 +221,43 @@ class PosixDirectory final : public LocalDirectory {
     if (mkdirat(parent.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
       return ErrnoStatus(errno, "mkdir");
     }
-    FS_ASSIGN_OR_RETURN(struct stat info, StatAt(parent.get(), name));
+    FS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenBeneath(parent.get(), name, O_PATH | O_NOFOLLOW));
+    FS_ASSIGN_OR_RETURN(struct stat info, StatFd(fd.get()));
     if (!S_ISDIR(info.st_mode)) return kSomethingElse;
     if ((info.st_mode & 0777) != (mode & 0777)) {
-      if (fchmodat(parent.get(), name.c_str(), mode & 0777, AT_SYMLINK_NOFOLLOW) != 0) {
-        return ErrnoStatus(errno, "chmod");
-      }
-      FS_ASSIGN_OR_RETURN(info, StatAt(parent.get(), name));
+      FS_RETURN_IF_ERROR(SetMode(fd.get(), mode));
+      FS_ASSIGN_OR_RETURN(info, StatFd(fd.get()));
     }
-    return Applied(info);
+    return ApplyResult{ApplyKind::kApplied, ToFingerprint(info)};
   }
 
   absl::StatusOr<ApplyResult> SetMetadata(const RelPath& path, const Fingerprint& expected,
                                           uint32_t mode, int64_t mtime_ns) override {
-    FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
-    const std::string name(path.Name());
-    FS_ASSIGN_OR_RETURN(struct stat info, StatAt(parent.get(), name));
-    const bool directory = S_ISDIR(info.st_mode);
-    const Fingerprint now = ToFingerprint(info);
-    const bool same =
-        directory ? now.device == expected.device && now.inode == expected.inode : now == expected;
-    if (!same) return kSomethingElse;
-    if (!S_ISLNK(info.st_mode) &&
-        fchmodat(parent.get(), name.c_str(), mode & 0777, AT_SYMLINK_NOFOLLOW) != 0) {
-      return ErrnoStatus(errno, "chmod");
+    FS_ASSIGN_OR_RETURN(const UniqueFd fd,
+                        OpenBeneath(root_.get(), path.bytes(), O_PATH | O_NOFOLLOW));
+    const NoWriters no_writers(root_.get(), path, fd.get());
+    FS_ASSIGN_OR_RETURN(const struct stat before, StatFd(fd.get()));
+    if (!IsAsExpected(before, expected)) return kSomethingElse;
+    if (no_writers.Refused() && BeingSaved(expected)) return kSomethingElse;
+    if (!S_ISLNK(before.st_mode)) FS_RETURN_IF_ERROR(SetMode(fd.get(), mode));
+    FS_ASSIGN_OR_RETURN(const struct stat after, StatFd(fd.get()));
+    if (S_ISDIR(before.st_mode)) return ApplyResult{ApplyKind::kApplied, ToFingerprint(after)};
+    // The time of a save that came meanwhile is not covered up.
+    if (!ToFingerprint(after).SameButCtime(expected)) return kSomethingElse;
+    if (expected.mtime_ns != mtime_ns) {
+      FS_RETURN_IF_ERROR(SetModificationTime(fd.get(), mtime_ns));
     }
-    const ModificationTime times(mtime_ns);
-    if (!directory &&
-        utimensat(parent.get(), name.c_str(), times.get(), AT_SYMLINK_NOFOLLOW) != 0) {
-      return ErrnoStatus(errno, "utimens");
+    FS_ASSIGN_OR_RETURN(const struct stat done, StatFd(fd.get()));
+    Fingerprint fingerprint = ToFingerprint(done);
+    if (fingerprint.size != expected.size) return kSomethingElse;
+    // Times that the file system can't hold come out otherwise; or it is a save's. Where that
+    // can't be told, the next look shall see a difference.
+    const absl::Duration off =
+        absl::Nanoseconds(fingerprint.mtime_ns) - absl::Nanoseconds(mtime_ns);
+    if (!no_writers.Held() && absl::AbsDuration(off) > kCoarsestTime) {
+      fingerprint.mtime_ns = mtime_ns;
     }
-    FS_ASSIGN_OR_RETURN(info, StatAt(parent.get(), name));
-    return Applied(info);
+    return ApplyResult{ApplyKind::kApplied, fingerprint};
   }
 
   absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) override {
@@ -241,39 +266,15 @@ class PosixDirectory final : public LocalDirectory {
       if (ProvesAbsence(parent.status())) return kNothingThere;
       return parent.status();
     }
-    const std::string name(path.Name());
-    const absl::StatusOr<struct stat> info = StatAt(parent->get(), name);
-    if (!info.ok()) {
-      if (ErrnoOf(info.status()) == ENOENT) return kNothingThere;
-      return info.status();
-    }
-    const Fingerprint now = ToFingerprint(*info);
-    if (S_ISDIR(info->st_mode)) {
-      if (now.inode != expected.inode || now.device != expected.device) return kSomethingElse;
-      return RemoveEmptyDirectory(parent->get(), name);
-    }
-    if (now != expected) return kSomethingElse;
-    return RemoveIntoTrash(parent->get(), name, expected);
+    return placement_.Remove(parent->get(), std::string(path.Name()), expected);
   }
 
   absl::StatusOr<ApplyResult> Move(const RelPath& from, const Fingerprint& expected,
                                    const RelPath& to) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
     FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
-    const std::string from_name(from.Name());
-    const std::string to_name(to.Name());
-    FS_ASSIGN_OR_RETURN(const struct stat info, StatAt(from_parent.get(), from_name));
-    const Fingerprint now = ToFingerprint(info);
-    const bool same = S_ISDIR(info.st_mode)
-                          ? now.device == expected.device && now.inode == expected.inode
-                          : now.SameButCtime(expected);
-    if (!same) return kSomethingElse;
-    const int error =
-        RenameNew(from_parent.get(), from_name, to_parent.get(), to_name, S_ISDIR(info.st_mode));
-    if (error == EEXIST) return kSomethingElse;
-    if (error != 0) return ErrnoStatus(error, "rename");
-    FS_ASSIGN_OR_RETURN(const struct stat moved, StatAt(to_parent.get(), to_name));
-    return Applied(moved);
+    return placement_.Move(from_parent.get(), std::string(from.Name()), expected, to_parent.get(),
+                           std::string(to.Name()));
   }
 
   absl::Status SyncDirectories(std::span<const RelPath> directories) override {
@@ -299,7 +300,8 @@ class PosixDirectory final : public LocalDirectory {
   absl::Status CleanUp(absl::Duration trash_age) override {
     FS_ASSIGN_OR_RETURN(const std::vector<std::string> leftovers, ListState(kTmp));
     for (const std::string& name : leftovers) {
-      if (unlinkat(tmp_.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
+      // A directory is not from here.
+      if (unlinkat(tmp_.get(), name.c_str(), 0) != 0 && errno != ENOENT && errno != EISDIR) {
         return ErrnoStatus(errno, "cannot remove a temporary file");
       }
     }
@@ -319,128 +321,16 @@ class PosixDirectory final : public LocalDirectory {
     return OpenBeneath(root_.get(), path.Parent().bytes(), O_PATH | O_DIRECTORY);
   }
 
+  bool BeingSaved(const Fingerprint& file) const {
+    return absl::AbsDuration(clock_->Now() - absl::FromUnixNanos(file.ctime_ns)) < kWriterQuiet;
+  }
+
   absl::Status SyncAll() {
     return syncfs(root_.get()) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "syncfs");
   }
 
   absl::StatusOr<std::vector<std::string>> ListState(const char* name) {
     return ListNames(fmt::format("{}/{}", StateDirectoryPath(), name));
-  }
-
-  std::string TrashName(const std::string& name) const {
-    return fmt::format("{}-{}-{}", absl::ToUnixSeconds(clock_->Now()), HexEncode(RandomBytes(4)),
-                       name.substr(0, kTrashNameBytes));
-  }
-
-  // rename(2) to a name that must be free; 0 or the errno.
-  static int RenameNew(int from, const std::string& from_name, int to, const std::string& to_name,
-                       bool directory) {
-    if (renameat2(from, from_name.c_str(), to, to_name.c_str(), RENAME_NOREPLACE) == 0) return 0;
-    if (!NotSupported(errno)) return errno;
-    if (directory) {
-      // No link(2) for directories, but rename(2) replaces none that holds anything.
-      struct stat info {};
-      if (fstatat(to, to_name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return EEXIST;
-      return renameat(from, from_name.c_str(), to, to_name.c_str()) == 0 ? 0 : errno;
-    }
-    if (linkat(from, from_name.c_str(), to, to_name.c_str(), 0) != 0) return errno;
-    unlinkat(from, from_name.c_str(), 0);
-    return 0;
-  }
-
-  // Puts tmp/`staged` at `path`, in place of `expected` or of nothing.
-  absl::StatusOr<ApplyResult> Install(const std::string& staged, const RelPath& path,
-                                      const std::optional<Fingerprint>& expected) {
-    FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
-    const std::string name(path.Name());
-    if (expected.has_value()) {
-      FS_ASSIGN_OR_RETURN(const ApplyResult replaced,
-                          Replace(staged, parent.get(), name, *expected));
-      if (replaced.kind != ApplyKind::kApplied) return replaced;
-    } else {
-      const int error = RenameNew(tmp_.get(), staged, parent.get(), name, false);
-      if (error == EEXIST) return kSomethingElse;
-      if (error != 0) return ErrnoStatus(error, "rename");
-    }
-    // A rename changes the ctime: how it is now is what the base must say.
-    FS_ASSIGN_OR_RETURN(const struct stat info, StatAt(parent.get(), name));
-    return Applied(info);
-  }
-
-  absl::StatusOr<ApplyResult> Replace(const std::string& staged, int parent,
-                                      const std::string& name, const Fingerprint& expected) {
-    const absl::StatusOr<struct stat> target = StatAt(parent, name);
-    if (!target.ok()) {
-      if (ErrnoOf(target.status()) == ENOENT) return kSomethingElse;
-      return target.status();
-    }
-    if (ToFingerprint(*target) != expected) return kSomethingElse;
-    // The new file goes into the trash first and is exchanged from there: so what comes out
-    // never has a name that a clean-up deletes, whenever this process dies.
-    const std::string trash = TrashName(name);
-    if (renameat(tmp_.get(), staged.c_str(), trash_.get(), trash.c_str()) != 0) {
-      return ErrnoStatus(errno, "rename");
-    }
-    if (renameat2(trash_.get(), trash.c_str(), parent, name.c_str(), RENAME_EXCHANGE) != 0) {
-      const int error = errno;
-      if (NotSupported(error)) return ReplaceInTwoSteps(trash, staged, parent, name, expected);
-      (void)renameat(trash_.get(), trash.c_str(), tmp_.get(), staged.c_str());
-      if (error == ENOENT) return kSomethingElse;
-      return ErrnoStatus(error, "rename");
-    }
-    FS_ASSIGN_OR_RETURN(const struct stat displaced, StatAt(trash_.get(), trash));
-    if (ToFingerprint(displaced).SameButCtime(expected)) return kNothingThere;
-    // Somebody saved between the look and the exchange. Back it goes, unless there is yet
-    // another save by now; then it stays in the trash.
-    if (renameat2(trash_.get(), trash.c_str(), parent, name.c_str(), RENAME_EXCHANGE) == 0) {
-      (void)renameat(trash_.get(), trash.c_str(), tmp_.get(), staged.c_str());
-    }
-    return kSomethingElse;
-  }
-
-  // Where the file system can't exchange: the old one steps aside first. For a moment nothing is
-  // there, which no reader takes for a new state.
-  absl::StatusOr<ApplyResult> ReplaceInTwoSteps(const std::string& staged_in_trash,
-                                                const std::string& staged, int parent,
-                                                const std::string& name,
-                                                const Fingerprint& expected) {
-    const std::string trash = TrashName(name);
-    absl::Status status;
-    if (renameat(parent, name.c_str(), trash_.get(), trash.c_str()) != 0) {
-      status = ErrnoStatus(errno, "rename");
-    }
-    if (status.ok()) {
-      const absl::StatusOr<struct stat> displaced = StatAt(trash_.get(), trash);
-      const bool same = displaced.ok() && ToFingerprint(*displaced).SameButCtime(expected);
-      const int error = same ? RenameNew(trash_.get(), staged_in_trash, parent, name, false)
-                             : RenameNew(trash_.get(), trash, parent, name, false);
-      if (same && error == 0) return kNothingThere;
-      if (error != 0 && error != EEXIST) status = ErrnoStatus(error, "rename");
-    }
-    (void)renameat(trash_.get(), staged_in_trash.c_str(), tmp_.get(), staged.c_str());
-    if (!status.ok()) return status;
-    return kSomethingElse;
-  }
-
-  absl::StatusOr<ApplyResult> RemoveEmptyDirectory(int parent, const std::string& name) {
-    if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) {
-      return kNothingThere;
-    }
-    if (errno == ENOTEMPTY || errno == EEXIST) return kStillFull;
-    return ErrnoStatus(errno, "rmdir");
-  }
-
-  absl::StatusOr<ApplyResult> RemoveIntoTrash(int parent, const std::string& name,
-                                              const Fingerprint& expected) {
-    const std::string trash = TrashName(name);
-    const int error = RenameNew(parent, name, trash_.get(), trash, false);
-    if (error == ENOENT) return kNothingThere;
-    if (error != 0) return ErrnoStatus(error, "rename into the trash");
-    FS_ASSIGN_OR_RETURN(const struct stat displaced, StatAt(trash_.get(), trash));
-    if (ToFingerprint(displaced).SameButCtime(expected)) return kNothingThere;
-    // Saved between the look and the rename: back it goes, if its name is still free.
-    (void)RenameNew(trash_.get(), trash, parent, name, false);
-    return kSomethingElse;
   }
 
   const std::string path_;
@@ -450,6 +340,7 @@ class PosixDirectory final : public LocalDirectory {
   const UniqueFd tmp_;
   const UniqueFd trash_;
   const UniqueFd lock_;
+  const Placement placement_;
   const RootIdentity identity_;
   const bool fine_grained_;
 };
@@ -462,9 +353,9 @@ absl::StatusOr<UniqueFd> MakeStateDirectory(int parent, const std::string& name)
 }
 
 absl::Status CheckNotInsideAnother(const std::string& path) {
-  for (size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0;
-       slash = path.rfind('/', slash - 1)) {
-    const std::string above = path.substr(0, slash);
+  std::string above = path;
+  while (above.size() > 1) {
+    above.resize(std::max<size_t>(above.rfind('/'), 1));
     if (PathExists(fmt::format("{}/{}/{}", above, kStateDirectoryName, kMarker))) {
       return InvalidArgument(
           "{} lies inside {}, which is a synced directory itself; sync one of "

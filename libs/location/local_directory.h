@@ -29,6 +29,7 @@ class LocalDirectory : public Location {
   // directory: FailedPrecondition when another agent holds it.
   static absl::StatusOr<std::unique_ptr<LocalDirectory>> Open(const std::string& path,
                                                               const Clock* clock);
+  using Location::Open;
   virtual const RootIdentity& identity() const = 0;
   // For SQLite and sockets, which take paths: "/proc/self/fd/N" of the state directory.
   virtual std::string StateDirectoryPath() const = 0;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <cerrno>
 
@@ -73,6 +74,23 @@ std::unique_ptr<LocalFile> NewPosixFile(UniqueFd fd, int root, const RelPath& pa
   return std::make_unique<PosixFile>(std::move(fd), root, path);
 }
 
+NoWriters::NoWriters(int root, const RelPath& path, int inode) {
+  const absl::StatusOr<struct stat> wanted = StatFd(inode);
+  if (!wanted.ok() || !S_ISREG(wanted->st_mode)) return;
+  absl::StatusOr<UniqueFd> fd =
+      OpenBeneath(root, path.bytes(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+  if (!fd.ok()) return;
+  const absl::StatusOr<struct stat> opened = StatFd(fd->get());
+  if (!opened.ok() || opened->st_ino != wanted->st_ino || opened->st_dev != wanted->st_dev) return;
+  fd_ = *std::move(fd);
+  held_ = fcntl(fd_.get(), F_SETLEASE, F_RDLCK) == 0;
+  refused_ = !held_ && errno == EAGAIN;
+}
+
+NoWriters::~NoWriters() {
+  if (held_) fcntl(fd_.get(), F_SETLEASE, F_UNLCK);
+}
+
 absl::StatusOr<std::unique_ptr<PosixStagedFile>> PosixStagedFile::Create(int tmp_directory,
                                                                          uint64_t size_hint) {
   std::string name = HexEncode(RandomBytes(12));
@@ -81,8 +99,14 @@ absl::StatusOr<std::unique_ptr<PosixStagedFile>> PosixStagedFile::Create(int tmp
   if (!fd.ok()) return ErrnoStatus(errno, "cannot make a temporary file");
   std::unique_ptr<PosixStagedFile> staged(
       new PosixStagedFile(tmp_directory, std::move(name), std::move(fd)));
-  if (size_hint >= kReserveFrom &&
-      fallocate(staged->fd(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_hint)) != 0 &&
+  if (size_hint < kReserveFrom) return staged;
+  // Asked first, because a reservation that fails has filled the disk for a moment.
+  struct statvfs disk {};
+  if (fstatvfs(staged->fd(), &disk) == 0 && disk.f_blocks > 0 &&
+      size_hint / disk.f_frsize > disk.f_bavail) {
+    return ErrnoStatus(ENOSPC, "no room for the file");
+  }
+  if (fallocate(staged->fd(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_hint)) != 0 &&
       (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
     return ErrnoStatus(errno, "no room for the file");
   }

@@ -12,6 +12,26 @@ namespace filesync {
 // `root` must outlive the result; `path` is where `fd` was opened.
 std::unique_ptr<LocalFile> NewPosixFile(UniqueFd fd, int root, const RelPath& path);
 
+// Keeps other programs from beginning to write to a file while this lives: a read lease, which
+// the kernel only gives while nobody has the file open for writing, and for which they wait.
+// To be held for moments. Where the file can't be read or leased it does nothing.
+class NoWriters {
+ public:
+  // `inode` is a handle (O_PATH will do) of what was found at `path`.
+  NoWriters(int root, const RelPath& path, int inode);
+  NoWriters(const NoWriters&) = delete;
+  NoWriters& operator=(const NoWriters&) = delete;
+  ~NoWriters();
+  bool Held() const { return held_; }
+  // Somebody has it open for writing.
+  bool Refused() const { return refused_; }
+
+ private:
+  UniqueFd fd_;
+  bool held_ = false;
+  bool refused_ = false;
+};
+
 // A file in tmp/, unlinked when it goes unless it was renamed away. Thread-compatible.
 class PosixStagedFile final : public StagedFile {
  public:
@@ -24,8 +44,12 @@ class PosixStagedFile final : public StagedFile {
 
   int fd() const { return fd_.get(); }
   const std::string& name() const { return name_; }
-  // It has another name now, which is not this object's to delete.
-  void Installed() { name_.clear(); }
+  // It has another name now, which is not this object's to delete. Closed, lest it look as if
+  // somebody were writing to it.
+  void Installed() {
+    name_.clear();
+    fd_.Reset();
+  }
 
  private:
   PosixStagedFile(int directory, std::string name, UniqueFd fd)

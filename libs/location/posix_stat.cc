@@ -68,6 +68,34 @@ absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const
   return entry;
 }
 
+absl::StatusOr<Fingerprint> FingerprintSince(int fd, const struct stat& before) {
+  FS_ASSIGN_OR_RETURN(const struct stat now, StatFd(fd));
+  const Fingerprint old = ToFingerprint(before);
+  const Fingerprint current = ToFingerprint(now);
+  // A directory's size and times change with what is in it.
+  const bool same = S_ISDIR(now.st_mode) || current.SameButCtime(old);
+  return same && now.st_mode == before.st_mode ? current : old;
+}
+
+bool IsAsExpected(const struct stat& info, const Fingerprint& expected) {
+  const Fingerprint now = ToFingerprint(info);
+  if (!S_ISDIR(info.st_mode)) return now == expected;
+  return now.device == expected.device && now.inode == expected.inode;
+}
+
+absl::Status SetMode(int fd, uint32_t mode) {
+  // fchmod refuses O_PATH handles; the link in /proc leads to the very inode.
+  const std::string self = fmt::format("/proc/self/fd/{}", fd);
+  if (fchmodat(AT_FDCWD, self.c_str(), mode & 0777, 0) != 0) return ErrnoStatus(errno, "chmod");
+  return absl::OkStatus();
+}
+
+absl::Status SetModificationTime(int fd, int64_t mtime_ns) {
+  const ModificationTime times(mtime_ns);
+  if (utimensat(fd, "", times.get(), AT_EMPTY_PATH) != 0) return ErrnoStatus(errno, "utimens");
+  return absl::OkStatus();
+}
+
 ModificationTime::ModificationTime(int64_t mtime_ns) : times_{} {
   constexpr int64_t kBillion = 1'000'000'000;
   times_[0].tv_nsec = UTIME_OMIT;

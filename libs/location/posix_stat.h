@@ -22,6 +22,17 @@ absl::StatusOr<std::string> ReadLinkAt(int directory, const std::string& name);
 // The whole entry for what stands at `name`.
 absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const RelPath& path);
 
+// The fingerprint of what `fd` leads to, if only its name changed since `before`; if it was
+// written to or its mode set, the one of `before`, so that the next look sees a difference.
+absl::StatusOr<Fingerprint> FingerprintSince(int fd, const struct stat& before);
+// A directory is known by device and inode, everything else by the whole fingerprint.
+bool IsAsExpected(const struct stat& info, const Fingerprint& expected);
+
+// By handle, which may be O_PATH (so no permission to read is needed); the second one also of a
+// symlink itself.
+absl::Status SetMode(int fd, uint32_t mode);
+absl::Status SetModificationTime(int fd, int64_t mtime_ns);
+
 // An mtime as utimensat takes it, leaving the atime alone.
 class ModificationTime {
  public:
