@@ -140,8 +140,7 @@ absl::StatusOr<UniqueFd> OpenStateDirectory(const std::string& directory) {
   absl::StatusOr<UniqueFd> state =
       OpenDirectory(fmt::format("{}/{}", directory, kStateDirectoryName));
   if (absl::IsNotFound(state.status())) {
-    return NotFound("{} is not a synced directory (it has no {})", directory,
-                    kStateDirectoryName);
+    return NotFound("{} is not a synced directory (it has no {})", directory, kStateDirectoryName);
   }
   return state;
 }

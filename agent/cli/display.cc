@@ -125,8 +125,8 @@ void Display::State(const std::vector<SyncStatus>& statuses) {
     if (pending > 0) line += fmt::format(", {} pending", pending);
     if (!terminal_ && status.state_text != last_states_[i]) {
       // The countdown of a retry is not news.
-      const bool news = status.state != SyncState::kOffline ||
-                        last_states_[i].compare(0, 7, "offline") != 0;
+      const bool news =
+          status.state != SyncState::kOffline || last_states_[i].compare(0, 7, "offline") != 0;
       last_states_[i] = status.state_text;
       if (news) Line(stdout, fmt::format("{}: {}", status.folder, status.state_text));
     }

@@ -6,7 +6,6 @@
 int main(int argc, char** argv) {
   const filesync::ParsedOptions parsed = filesync::ParseOptions(argc, argv);
   if (!parsed.run) return parsed.exit_code;
-  return parsed.options.command == filesync::Command::kStatus
-             ? filesync::RunStatus(parsed.options)
-             : filesync::RunSync(parsed.options);
+  return parsed.options.command == filesync::Command::kStatus ? filesync::RunStatus(parsed.options)
+                                                              : filesync::RunSync(parsed.options);
 }

@@ -18,11 +18,11 @@ struct FolderDirectory {
 struct AgentOptions {
   Command command = Command::kRun;
   std::string server;
-  std::string name;                       // the agent's, for people
+  std::string name;  // the agent's, for people
   std::vector<FolderDirectory> locations;
-  std::string http;                       // ADDR:PORT for metrics; "off": none
+  std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
-  bool json = false;                      // status
+  bool json = false;  // status
 };
 
 // What to do, or, when there is nothing (more) to do, the exit code after the text was printed.

@@ -50,9 +50,8 @@ class SyncCommand {
       : options_(options),
         stop_signal_(BlockStopSignals()),
         display_(isatty(STDOUT_FILENO) == 1, UseColor()),
-        log_(options.log_level, [this](LogLevel level, std::string_view message) {
-          display_.Log(level, message);
-        }),
+        log_(options.log_level,
+             [this](LogLevel level, std::string_view message) { display_.Log(level, message); }),
         metrics_([this] { return Statuses(); }) {}
 
   int Run() {
@@ -102,8 +101,8 @@ class SyncCommand {
     options.server = options_.server;
     FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server));
     Running running;
-    FS_ASSIGN_OR_RETURN(running.sync, LocationSync::Create(std::move(options), std::move(link),
-                                                           &clock_, &log_));
+    FS_ASSIGN_OR_RETURN(running.sync,
+                        LocationSync::Create(std::move(options), std::move(link), &clock_, &log_));
     LocationSync* sync = running.sync.get();
     const std::string label = options_.locations.size() > 1 ? location.folder : "";
     sync->OnEvent([this, label](const SyncEvent& event) {
@@ -113,9 +112,9 @@ class SyncCommand {
     sync->OnPropagation([this, folder = location.folder](absl::Duration latency) {
       metrics_.ObservePropagation(folder, latency);
     });
-    FS_ASSIGN_OR_RETURN(
-        running.control,
-        StartControlServer(location.directory, [sync] { return sync->status(); }, &log_));
+    FS_ASSIGN_OR_RETURN(running.control,
+                        StartControlServer(
+                            location.directory, [sync] { return sync->status(); }, &log_));
     running_.push_back(std::move(running));
     return absl::OkStatus();
   }

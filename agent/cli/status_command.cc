@@ -24,8 +24,8 @@ void Print(const control::v1::Status& status) {
   row("version", fmt::format("{}", status.applied_version()));
   const uint64_t pending = status.pending_local() + status.pending_remote();
   if (pending > 0) {
-    row("pending", fmt::format("{} to send, {} to apply", status.pending_local(),
-                               status.pending_remote()));
+    row("pending",
+        fmt::format("{} to send, {} to apply", status.pending_local(), status.pending_remote()));
     for (const std::string& path : status.pending_paths()) row("", "  " + path);
   }
   if (status.failed_count() > 0) {
@@ -36,9 +36,9 @@ void Print(const control::v1::Status& status) {
   }
   if (status.conflicts() > 0) row("conflicts", fmt::format("{}", status.conflicts()));
   if (status.running()) {
-    row("traffic", fmt::format("sent {}, received {}, saved {}", ForPeople(status.bytes_sent()),
-                               ForPeople(status.bytes_received()),
-                               ForPeople(status.bytes_saved())));
+    row("traffic",
+        fmt::format("sent {}, received {}, saved {}", ForPeople(status.bytes_sent()),
+                    ForPeople(status.bytes_received()), ForPeople(status.bytes_saved())));
   }
   row("last error", status.last_error());
 }

@@ -286,7 +286,7 @@ void ApplyFlow::Finish(Round& round) {
     switch (installed.kind) {
       case Installed::Kind::kDone:
         round.applied.push_back(path);
-        context_->failures.Clear(path);
+        context_->ClearFailure(path);
         if (item.target.IsLive()) {
           round.rows.push_back({item.target, context_->incarnation, installed.fingerprint});
           events.emplace_back(SyncEvent::Kind::kDownloaded, path);
@@ -321,7 +321,7 @@ void ApplyFlow::Finish(Round& round) {
   for (Item& item : round.items) {
     if (item.kind == Item::Kind::kRecord) {
       round.applied.push_back(item.target.path);
-      context_->failures.Clear(item.target.path);
+      context_->ClearFailure(item.target.path);
       if (item.target.IsLive()) {
         round.rows.push_back(
             {item.target, context_->incarnation, item.situation.look.entry.fingerprint});

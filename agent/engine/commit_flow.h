@@ -57,6 +57,7 @@ class CommitFlow {
   void AddRemoteAside(const Situation& situation, Batch& batch);
   void Send(BatchPtr batch, bool large);
   void Sending(const BatchPtr& batch);
+  void KeepPieces(const Batch& batch);
   void FinishRound(Batch& batch);
   void Unsent(const BatchPtr& batch, const absl::Status& why);
   absl::Status Settle(const PendingChange& pending, const ChangeOutcome& outcome);

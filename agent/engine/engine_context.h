@@ -140,6 +140,11 @@ struct EngineContext {
   void Release(const RelPath& path) {
     if (in_flight.Release(path)) Dirty(path);
   }
+  // `path` came right, unless it is a directory that could not be listed: what it holds is
+  // known only after another scan.
+  void ClearFailure(const RelPath& path) {
+    if (!unknown.contains(path)) failures.Clear(path);
+  }
   // Remembers that `path` failed and tries again later.
   void Fail(const RelPath& path, const absl::Status& why);
   void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "") {

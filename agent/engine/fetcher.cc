@@ -117,23 +117,44 @@ class Fetcher::Assembly {
   absl::flat_hash_map<ChunkId, uint64_t> offsets_;
 };
 
-ListReader Fetcher::ListReaderFor(FolderId folder) {
-  return
-      [this, folder](const std::vector<ChunkId>& ids) -> absl::StatusOr<std::vector<std::string>> {
-        std::vector<std::string> pieces(ids.size());
-        FS_RETURN_IF_ERROR(context_->link->Download(
-            folder, ids, [&](size_t index, std::string frame) -> absl::Status {
-              FS_ASSIGN_OR_RETURN(pieces[index],
-                                  DecodeAndVerifyFrame(frame, ChunkKind::kList, ids[index]));
-              return absl::OkStatus();
-            }));
-        return pieces;
-      };
+// Pieces come from the cache, the others from the server, checked, and are kept for the next
+// time.
+ListReader Fetcher::ListReaderFor(FolderId folder, const FetchItem& item) {
+  const RelPath path = item.entry.path;
+  const ContentHash content = item.entry.content.hash;
+  const ContentHash keep =
+      item.source.has_value() ? item.source->entry.content.hash : ContentHash();
+  return [this, folder, path, content,
+          keep](const std::vector<ChunkId>& ids) -> absl::StatusOr<std::vector<std::string>> {
+    FS_ASSIGN_OR_RETURN(const auto cached, context_->state->GetPieces(ids));
+    std::vector<std::string> pieces(ids.size());
+    std::vector<ChunkId> missing;
+    std::vector<size_t> where;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (cached[i].has_value() && HashChunk(ChunkKind::kList, *cached[i]) == ids[i]) {
+        pieces[i] = *cached[i];
+      } else {
+        missing.push_back(ids[i]);
+        where.push_back(i);
+      }
+    }
+    if (!missing.empty()) {
+      FS_RETURN_IF_ERROR(context_->link->Download(
+          folder, missing, [&](size_t index, std::string frame) -> absl::Status {
+            FS_ASSIGN_OR_RETURN(pieces[where[index]],
+                                DecodeAndVerifyFrame(frame, ChunkKind::kList, missing[index]));
+            return absl::OkStatus();
+          }));
+    }
+    std::vector<std::pair<ChunkId, std::string>> used;
+    for (size_t i = 0; i < ids.size(); ++i) used.emplace_back(ids[i], pieces[i]);
+    FS_RETURN_IF_ERROR(context_->state->PutPieces(path, content, keep, used));
+    return pieces;
+  };
 }
 
 void Fetcher::Fetch(FolderId folder, const InlineChunks& inline_chunks,
                     std::vector<FetchItem>& items) {
-  const ListReader lists = ListReaderFor(folder);
   for (size_t begin = 0; begin < items.size();) {
     std::vector<Assembly> group;
     uint64_t bytes = 0;
@@ -141,7 +162,7 @@ void Fetcher::Fetch(FolderId folder, const InlineChunks& inline_chunks,
       FetchItem& item = items[begin++];
       bytes += item.entry.content.size;
       Assembly assembly(context_, &item);
-      item.status = assembly.Plan(lists, inline_chunks);
+      item.status = assembly.Plan(ListReaderFor(folder, item), inline_chunks);
       if (item.status.ok()) group.push_back(std::move(assembly));
     }
     const absl::Status fetched = FetchGroup(folder, inline_chunks, group);

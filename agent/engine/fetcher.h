@@ -33,7 +33,7 @@ class Fetcher {
 
  private:
   class Assembly;
-  ListReader ListReaderFor(FolderId folder);
+  ListReader ListReaderFor(FolderId folder, const FetchItem& item);
   absl::Status FetchGroup(FolderId folder, const InlineChunks& inline_chunks,
                           std::vector<Assembly>& group);
 

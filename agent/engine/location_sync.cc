@@ -1,10 +1,12 @@
+// One location's engine: how it begins, what it watches, and its step.
+
 #include "agent/engine/location_sync.h"
 
 #include <pthread.h>
 
 #include <algorithm>
-#include <random>
 
+#include "agent/engine/jitter.h"
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
@@ -12,24 +14,12 @@
 namespace filesync {
 namespace {
 
-constexpr int kSlicesInQueue = 4;
 constexpr size_t kCongestedFrom = 200'000;
-constexpr absl::Duration kShortestBackoff = absl::Milliseconds(500);
-constexpr absl::Duration kLongestBackoff = absl::Seconds(60);
 constexpr absl::Duration kLimitedRescan = absl::Seconds(15);
 constexpr absl::Duration kHaltRecheck = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
-constexpr absl::Duration kCountInterval = absl::Seconds(1);
 constexpr absl::Duration kModifyingDelay = absl::Milliseconds(200);
-constexpr int kSettledAttempts = 3;
-constexpr size_t kPathsInStatus = 100;
 constexpr char kStateFile[] = "/state.db";
-
-// Uniform in [0, 1).
-double Random() {
-  thread_local std::mt19937_64 generator{std::random_device{}()};
-  return std::uniform_real_distribution<double>()(generator);
-}
 
 std::string RootKey(const RootIdentity& identity) {
   std::string key = identity.root_id;
@@ -43,42 +33,23 @@ absl::StatusOr<std::unique_ptr<State>> OpenState(const std::string& path, Clock&
                                                  Logger& log) {
   absl::StatusOr<std::unique_ptr<State>> state = State::Open(path);
   if (!absl::IsDataLoss(state.status())) return state;
-  FS_ASSIGN_OR_RETURN(
-      const std::string aside,
-      SetFileAside(path, {"-wal", "-shm"}, absl::ToUnixSeconds(clock.Now())));
+  FS_ASSIGN_OR_RETURN(const std::string aside,
+                      SetFileAside(path, {"-wal", "-shm"}, absl::ToUnixSeconds(clock.Now())));
   log.Warn("{}; it was set aside, and both sides are compared anew", Describe(state.status()));
   return State::Open(path);
 }
 
 }  // namespace
 
-std::string_view SyncStateName(SyncState state) {
-  switch (state) {
-    case SyncState::kScanning:
-      return "scanning";
-    case SyncState::kSyncing:
-      return "syncing";
-    case SyncState::kInSync:
-      return "in sync";
-    case SyncState::kIncomplete:
-      return "incomplete";
-    case SyncState::kOffline:
-      return "offline";
-    case SyncState::kHalted:
-      return "halted";
-  }
-  return "unknown";
-}
-
-absl::StatusOr<std::unique_ptr<LocationSync>> LocationSync::Create(
-    LocationSyncOptions options, std::unique_ptr<ServerLink> link, Clock* clock, Logger* log) {
+absl::StatusOr<std::unique_ptr<LocationSync>> LocationSync::Create(LocationSyncOptions options,
+                                                                   std::unique_ptr<ServerLink> link,
+                                                                   Clock* clock, Logger* log) {
   FS_ASSIGN_OR_RETURN(std::unique_ptr<LocalDirectory> directory,
                       LocalDirectory::Open(options.directory, clock));
   FS_ASSIGN_OR_RETURN(std::unique_ptr<State> state,
                       OpenState(directory->StateDirectoryPath() + kStateFile, *clock, *log));
-  std::unique_ptr<LocationSync> sync(new LocationSync(std::move(options), std::move(directory),
-                                                      std::move(state), std::move(link), clock,
-                                                      log));
+  std::unique_ptr<LocationSync> sync(new LocationSync(
+      std::move(options), std::move(directory), std::move(state), std::move(link), clock, log));
   FS_RETURN_IF_ERROR(sync->Begin());
   return sync;
 }
@@ -93,7 +64,8 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
       clock_(clock),
       log_(log),
       preparer_(directory_.get(), clock),
-      pool_(std::make_unique<ThreadPool>("read", std::max(2u, std::thread::hardware_concurrency()))),
+      pool_(
+          std::make_unique<ThreadPool>("read", std::max(2u, std::thread::hardware_concurrency()))),
       up_lane_(std::make_unique<ThreadPool>("upload", 1)),
       large_up_lane_(std::make_unique<ThreadPool>("upload-large", 1)),
       down_lane_(std::make_unique<ThreadPool>("download", 1)),
@@ -115,8 +87,8 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
     absl::MutexLock lock(&slices_mutex_);
     --slices_waiting_;
   });
-  commit_ = std::make_unique<CommitFlow>(&context_, apply_.get(), up_lane_.get(),
-                                         large_up_lane_.get());
+  commit_ =
+      std::make_unique<CommitFlow>(&context_, apply_.get(), up_lane_.get(), large_up_lane_.get());
 }
 
 LocationSync::~LocationSync() {
@@ -280,165 +252,12 @@ void LocationSync::HandleWatch(const std::vector<WatchEvent>& events) {
   }
 }
 
-void LocationSync::OnWelcome(WelcomeInfo welcome) {
-  context_.mailbox.Post([this, welcome = std::move(welcome)] { HandleWelcome(welcome); });
-}
-
-void LocationSync::OnChanges(RemoteSlice slice) {
-  absl::MutexLock lock(&slices_mutex_);
-  ++slices_waiting_;
-  context_.mailbox.Post(
-      [this, slice = std::move(slice)]() mutable { apply_->AddSlice(std::move(slice)); });
-  auto room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(slices_mutex_) {
-    return slices_waiting_ < kSlicesInQueue || !accepting_;
-  };
-  slices_mutex_.Await(absl::Condition(&room));
-}
-
-void LocationSync::OnCommitResult(uint64_t batch, CommitResult result, std::string failure) {
-  context_.mailbox.Post([this, batch, result = std::move(result),
-                         failure = std::move(failure)]() mutable {
-    commit_->OnCommitResult(batch, std::move(result), failure);
-    if (!commit_->Resolving()) apply_->SetStashing(false);
-  });
-}
-
-void LocationSync::OnGoingAway(absl::Duration reconnect_after) {
-  context_.mailbox.Post([this, reconnect_after] {
-    log_->Info("the server is stopping; coming back in {}",
-               absl::FormatDuration(reconnect_after));
-    asked_to_wait_ = reconnect_after;
-  });
-}
-
-void LocationSync::OnClosed(absl::Status status) {
-  context_.mailbox.Post([this, status = std::move(status)] { HandleClosed(status); });
-}
-
-void LocationSync::HandleWelcome(const WelcomeInfo& welcome) {
-  connection_ = Connection::kOpen;
-  if (absl::Status taken = TakeWelcome(welcome); !taken.ok()) {
-    last_error_ = std::string(ToStd(taken.message()));
-    last_error_at_ = clock_->Now();
-    log_->Warn("{}", Describe(taken));
-    link_->Disconnect();
-    return;
-  }
-  failures_in_a_row_ = 0;
-  ever_connected_ = true;
-  log_->Info("connected to {}, folder '{}'", options_.server, options_.folder);
-}
-
-absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
-  FS_ASSIGN_OR_RETURN(const uint64_t last_batch, state_->LastBatchNumber());
-  if (welcome.last_batch > last_batch) {
-    // The server has seen more of this agent than its state knows: the state is an old copy.
-    FS_RETURN_IF_ERROR(StartOver("its state is older than what the server knows of this agent"));
-    observer_->RequestFullScan();
-    return Unavailable("connecting again as a new agent");
-  }
-  FS_ASSIGN_OR_RETURN(Cursor cursor, state_->GetCursor());
-  const std::string current = welcome.incarnations.back().id;
-  if (!welcome.cursor_known) {
-    FS_RETURN_IF_ERROR(DropLostTail(welcome));
-    cursor = Cursor();
-    observer_->RequestFullScan();
-  }
-  FS_RETURN_IF_ERROR(state_->SetIncarnations(welcome.incarnations));
-  context_.incarnation = current;
-  context_.head_version = welcome.head_version;
-  hold_local_until_ = cursor.incarnation.empty() ? welcome.head_version : 0;
-  context_.welcome = welcome;
-  {
-    absl::MutexLock lock(&slices_mutex_);
-    accepting_ = true;
-  }
-  FS_RETURN_IF_ERROR(commit_->Resend());
-  apply_->SetStashing(commit_->Resolving());
-  return absl::OkStatus();
-}
-
-// The server went back to before what this agent had agreed on with it. The bases of what it
-// lost go; everything it still knows comes again from the start, as in a first sync. Nothing is
-// deleted because the server forgot.
-absl::Status LocationSync::DropLostTail(const WelcomeInfo& welcome) {
-  State::Transaction transaction(state_.get());
-  FS_ASSIGN_OR_RETURN(
-      const uint64_t dropped,
-      state_->DropBases([&](const std::string& incarnation, uint64_t version) {
-        for (size_t i = 0; i < welcome.incarnations.size(); ++i) {
-          if (welcome.incarnations[i].id != incarnation) continue;
-          return i + 1 == welcome.incarnations.size()
-                     ? version <= welcome.head_version
-                     : version < welcome.incarnations[i + 1].first_version;
-        }
-        return false;
-      }));
-  FS_RETURN_IF_ERROR(state_->DropAllRemotes());
-  FS_RETURN_IF_ERROR(state_->SetCursor(Cursor()));
-  FS_RETURN_IF_ERROR(state_->DropPendingBatches());
-  FS_RETURN_IF_ERROR(transaction.Commit());
-  last_error_ = "the server lost a part of its history; both sides are compared anew";
-  last_error_at_ = clock_->Now();
-  log_->Warn("{}: {} ({} entries), and nothing is deleted", directory_->description(), last_error_,
-             dropped);
-  return absl::OkStatus();
-}
-
-void LocationSync::HandleClosed(const absl::Status& status) {
-  const bool was_open = context_.welcome.has_value();
-  connection_ = Connection::kIdle;
-  context_.welcome.reset();
-  commit_->OnClosed();
-  apply_->DropSlices();
-  {
-    absl::MutexLock lock(&slices_mutex_);
-    slices_waiting_ = 0;
-  }
-  if (was_open) ++context_.stats.reconnects;
-  if (absl::IsInvalidArgument(status)) {
-    // A batch that the server can't read would end every stream: its paths are decided anew.
-    const absl::Status dropped = commit_->DropPending();
-    if (!dropped.ok()) context_.halt = dropped;
-  }
-  // Full jitter, the first try included: agents that lost the same server do not come back all
-  // at once.
-  const absl::Duration cap =
-      std::min(kLongestBackoff, kShortestBackoff * (1 << std::min(failures_in_a_row_, 10)));
-  const absl::Duration wait = asked_to_wait_.value_or(cap * Random());
-  asked_to_wait_.reset();
-  ++failures_in_a_row_;
-  next_connect_ = clock_->Now() + wait;
-  last_error_ = Describe(status);
-  last_error_at_ = clock_->Now();
-  if (stopping_) return;
-  if (was_open || failures_in_a_row_ == 1) {
-    log_->Warn("offline: {}: {}; changes are kept and sent later", options_.server,
-               ToStd(status.message()));
-  }
-}
-
-void LocationSync::MaybeConnect() {
-  if (connection_ != Connection::kIdle || clock_->Now() < next_connect_) return;
-  absl::StatusOr<Cursor> cursor = state_->GetCursor();
-  if (!cursor.ok()) {
-    context_.halt = cursor.status();
-    return;
-  }
-  connection_ = Connection::kConnecting;
-  {
-    absl::MutexLock lock(&slices_mutex_);
-    accepting_ = !stopping_;
-  }
-  link_->Connect({context_.agent_id, options_.agent_name, options_.folder, *cursor}, this);
-}
-
 void LocationSync::MaybeRescan() {
   const absl::Time now = clock_->Now();
   if (now < next_rescan_ || observer_ == nullptr) return;
   const absl::Duration interval =
       observer_->WatchLimited() ? kLimitedRescan : options_.rescan_interval;
-  next_rescan_ = now + interval * (0.75 + 0.5 * Random());
+  next_rescan_ = now + interval * (0.75 + 0.5 * Jitter());
   observer_->RequestFullScan();
 }
 
@@ -459,8 +278,7 @@ absl::Status LocationSync::CheckRootForDeletions() {
     root_check_ = FailedPrecondition(
         "{} was emptied, and the folder holds {} entries: nothing is deleted elsewhere; put the "
         "files back, or stop the agent and remove {}/{} to fetch them all again",
-        directory_->description(), counts->entries, directory_->description(),
-        kStateDirectoryName);
+        directory_->description(), counts->entries, directory_->description(), kStateDirectoryName);
   }
   return root_check_;
 }
@@ -522,91 +340,6 @@ absl::Duration LocationSync::UntilNext(absl::Duration most) const {
     }
   }
   return std::max(next - now, absl::Milliseconds(1));
-}
-
-SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) const {
-  if (!context_.halt.ok()) return SyncState::kHalted;
-  if (!context_.welcome.has_value()) return SyncState::kOffline;
-  if (!scanned_ || (observer_ != nullptr && observer_->Scanning())) return SyncState::kScanning;
-  const bool quiet = apply_->Idle() && commit_->Idle() && context_.in_flight.size() == 0 &&
-                     cursor.version >= context_.head_version && hold_local_until_ == 0;
-  if (!quiet) return SyncState::kSyncing;
-  // What failed waits in the queue for another try, and its remote rows with it.
-  if (context_.failures.size() > 0) {
-    return context_.dirty.size() <= context_.failures.size() ? SyncState::kIncomplete
-                                                              : SyncState::kSyncing;
-  }
-  return context_.dirty.empty() && remote_rows == 0 ? SyncState::kInSync : SyncState::kSyncing;
-}
-
-void LocationSync::PublishStatus() {
-  const absl::Time now = clock_->Now();
-  status_published_ = now;
-  SyncStatus status;
-  const absl::StatusOr<uint64_t> remote_rows = state_->CountRemote();
-  const absl::StatusOr<Cursor> cursor = state_->GetCursor();
-  if (now - counted_ >= kCountInterval) {
-    if (const absl::StatusOr<BaseCounts> counts = state_->CountBase(); counts.ok()) {
-      counts_ = *counts;
-    }
-    counted_ = now;
-  }
-  status.directory = directory_->description();
-  status.folder = options_.folder;
-  status.server = options_.server;
-  status.agent_id = HexEncode(context_.agent_id);
-  status.agent_name = options_.agent_name;
-  status.pending_remote = remote_rows.value_or(0) + apply_->waiting_slices();
-  status.applied_version = cursor.ok() ? cursor->version : 0;
-  status.state = DeriveState(status.pending_remote, cursor.value_or(Cursor()));
-  status.state_text = std::string(SyncStateName(status.state));
-  if (status.state == SyncState::kHalted) {
-    status.state_text += ": " + std::string(ToStd(context_.halt.message()));
-  } else if (status.state == SyncState::kOffline) {
-    const int64_t seconds =
-        std::max<int64_t>(0, absl::ToInt64Seconds(absl::Ceil(next_connect_ - now, absl::Seconds(1))));
-    status.state_text += connection_ == Connection::kConnecting
-                             ? " (connecting)"
-                             : fmt::format(" (retry in {} s)", seconds);
-  } else if (status.state == SyncState::kIncomplete) {
-    status.state_text +=
-        fmt::format(": {} paths could not be synced", context_.failures.size());
-  }
-  status.ever_connected = ever_connected_;
-  status.connection_failures = static_cast<uint64_t>(failures_in_a_row_);
-  status.entries = counts_.entries;
-  status.bytes = counts_.bytes;
-  status.pending_local = context_.dirty.size() + context_.in_flight.size();
-  for (const RelPath& path : context_.dirty.Some(kPathsInStatus)) {
-    status.pending_paths.push_back(path.ForPeople());
-  }
-  for (const auto& [path, failure] : context_.failures.all()) {
-    if (failure.attempts >= kSettledAttempts) ++status.settled_failures;
-    if (status.failed_paths.size() == kPathsInStatus) continue;
-    status.failed_paths.push_back({path.ForPeople(), failure.reason, failure.attempts});
-  }
-  status.failed_count = context_.failures.size();
-  status.last_error = last_error_;
-  status.last_error_at = last_error_at_;
-  status.head_version = context_.head_version;
-  status.conflicts = context_.stats.conflicts;
-  status.commits = context_.stats.commits;
-  status.scans = context_.stats.scans;
-  status.scan_seconds = context_.stats.scan_seconds;
-  status.reconnects = context_.stats.reconnects;
-  status.bytes_hashed = preparer_.BytesHashed();
-  status.bytes_sent = link_->BytesSent();
-  status.bytes_received = link_->BytesReceived();
-  status.bytes_saved = context_.stats.bytes_saved;
-  status.bytes_to_move = context_.stats.bytes_to_move;
-  status.bytes_moved = context_.stats.bytes_moved;
-  absl::MutexLock lock(&status_mutex_);
-  status_ = std::move(status);
-}
-
-SyncStatus LocationSync::status() const {
-  absl::MutexLock lock(&status_mutex_);
-  return status_;
 }
 
 }  // namespace filesync

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "agent/engine/state/statement.h"
 #include "libs/base/coding.h"
 #include "libs/base/status.h"
 
@@ -26,6 +27,9 @@ CREATE TABLE remote (path BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE incarnations (position INTEGER PRIMARY KEY, id BLOB NOT NULL,
                            first_version INTEGER NOT NULL);
 CREATE TABLE batches (number INTEGER PRIMARY KEY, changes BLOB NOT NULL);
+CREATE TABLE pieces (id BLOB PRIMARY KEY, path BLOB NOT NULL, content BLOB NOT NULL,
+                     bytes BLOB NOT NULL);
+CREATE INDEX pieces_by_path ON pieces (path);
 )sql";
 
 constexpr char kBaseColumns[] =
@@ -37,54 +41,6 @@ std::string Select(std::string_view rest) {
 }
 
 }  // namespace
-
-// A prepared statement in use: bound from 1 on, reset when it goes.
-class State::Statement {
- public:
-  explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
-  Statement(Statement&& other) noexcept : statement_(other.statement_), next_(other.next_) {
-    other.statement_ = nullptr;
-  }
-  Statement(const Statement&) = delete;
-  ~Statement() {
-    if (statement_ == nullptr) return;
-    sqlite3_reset(statement_);
-    sqlite3_clear_bindings(statement_);
-  }
-  Statement& Blob(std::string_view bytes) {
-    // An empty view may have no address, which SQLite would take for NULL.
-    sqlite3_bind_blob64(statement_, next_++, bytes.empty() ? "" : bytes.data(), bytes.size(),
-                        SQLITE_TRANSIENT);
-    return *this;
-  }
-  Statement& Null() {
-    sqlite3_bind_null(statement_, next_++);
-    return *this;
-  }
-  Statement& Int(uint64_t value) {
-    sqlite3_bind_int64(statement_, next_++, static_cast<int64_t>(value));
-    return *this;
-  }
-  int Step() { return sqlite3_step(statement_); }
-  std::string_view Bytes(int column) const {
-    const void* data = sqlite3_column_blob(statement_, column);
-    const int size = sqlite3_column_bytes(statement_, column);
-    return data == nullptr ? std::string_view()
-                           : std::string_view(static_cast<const char*>(data), size);
-  }
-  uint64_t Number(int column) const {
-    return static_cast<uint64_t>(sqlite3_column_int64(statement_, column));
-  }
-
- private:
-  sqlite3_stmt* statement_;
-  int next_ = 1;
-};
-
-#define STATE_PREPARE(name, sql)                  \
-  auto name##_or = Prepare(sql);                  \
-  if (!name##_or.ok()) return name##_or.status(); \
-  Statement name = *std::move(name##_or)
 
 absl::Status State::Error(std::string_view what) const {
   const int code = sqlite3_errcode(db_);
@@ -455,53 +411,5 @@ absl::Status State::SetIncarnations(const std::vector<Incarnation>& incarnations
   }
   return absl::OkStatus();
 }
-
-absl::StatusOr<uint64_t> State::LastBatchNumber() {
-  FS_ASSIGN_OR_RETURN(const auto value, GetMeta("last_batch"));
-  if (!value.has_value() || value->size() != 8) return 0;
-  return ReadBigEndian64(value->data());
-}
-
-absl::StatusOr<uint64_t> State::AddPendingBatch(const std::vector<PendingChange>& changes) {
-  Transaction transaction(this);
-  FS_ASSIGN_OR_RETURN(const uint64_t last, LastBatchNumber());
-  const uint64_t number = last + 1;
-  std::string value;
-  AppendBigEndian64(value, number);
-  FS_RETURN_IF_ERROR(SetMeta("last_batch", value));
-  {
-    STATE_PREPARE(statement, "INSERT INTO batches VALUES (?1, ?2)");
-    statement.Int(number).Blob(EncodePendingChanges(changes));
-    if (statement.Step() != SQLITE_DONE) return Error("cannot write a commit");
-  }
-  FS_RETURN_IF_ERROR(transaction.Commit());
-  return number;
-}
-
-absl::StatusOr<std::vector<PendingBatch>> State::PendingBatches() {
-  std::lock_guard lock(mutex_);
-  STATE_PREPARE(statement, "SELECT number, changes FROM batches ORDER BY number");
-  std::vector<PendingBatch> batches;
-  while (true) {
-    const int code = statement.Step();
-    if (code == SQLITE_DONE) return batches;
-    if (code != SQLITE_ROW) return Error("cannot read commits");
-    PendingBatch batch;
-    batch.number = statement.Number(0);
-    FS_ASSIGN_OR_RETURN(batch.changes, DecodePendingChanges(statement.Bytes(1)));
-    batches.push_back(std::move(batch));
-  }
-}
-
-absl::Status State::DeletePendingBatch(uint64_t number) {
-  std::lock_guard lock(mutex_);
-  STATE_PREPARE(statement, "DELETE FROM batches WHERE number = ?1");
-  statement.Int(number);
-  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot delete a commit");
-}
-
-absl::Status State::DropPendingBatches() { return Execute("DELETE FROM batches"); }
-
-#undef STATE_PREPARE
 
 }  // namespace filesync

@@ -101,6 +101,14 @@ class State {
   absl::StatusOr<std::vector<Incarnation>> GetIncarnations();
   absl::Status SetIncarnations(const std::vector<Incarnation>& incarnations);
 
+  // A cache of content list pieces, so that an edit in a huge file does not bring its whole list
+  // again. `content` is the file content they were last used for; those of `path` that are
+  // neither its nor `keep`'s go. What is not cached is nullopt.
+  absl::Status PutPieces(const RelPath& path, const ContentHash& content, const ContentHash& keep,
+                         const std::vector<std::pair<ChunkId, std::string>>& pieces);
+  absl::StatusOr<std::vector<std::optional<std::string>>> GetPieces(
+      const std::vector<ChunkId>& ids);
+
   // Keeps the batch until it is answered and returns its number, one above the last.
   absl::StatusOr<uint64_t> AddPendingBatch(const std::vector<PendingChange>& changes);
   absl::StatusOr<std::vector<PendingBatch>> PendingBatches();

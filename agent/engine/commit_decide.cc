@@ -1,0 +1,256 @@
+// The commit flow's decisions: what becomes of each path of a round, and the batch it makes.
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/engine/commit_flow.h"
+#include "agent/engine/commit_round.h"
+#include "agent/engine/installer.h"
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+constexpr absl::Duration kBusyFirst = absl::Milliseconds(50);
+constexpr int kConflictNameAttempts = 1000;
+
+}  // namespace
+
+void CommitFlow::DecideAll(RoundPtr round) {
+  auto batch = std::make_shared<Batch>();
+  batch->round = round;
+  std::vector<Situation> to_apply;
+  std::sort(round->items.begin(), round->items.end(),
+            [](const Situation& a, const Situation& b) { return a.path < b.path; });
+  for (auto item = round->items.rbegin(); item != round->items.rend(); ++item) {
+    // Deletions first, what is inside before what holds it; a move's old half goes with its new.
+    if (item->absent()) DecideOne(*item, *round, *batch, to_apply);
+  }
+  for (Situation& item : round->items) {
+    if (!item.absent()) DecideOne(item, *round, *batch, to_apply);
+  }
+  // Directories that moved go last, when nothing is left in them.
+  std::stable_partition(batch->changes.begin(), batch->changes.end(),
+                        [&](const PendingChange& pending) {
+                          return !round->moved_to.contains(pending.change.entry.path) ||
+                                 pending.change.entry.moved_to.IsRoot();
+                        });
+  apply_->Apply(std::move(to_apply));
+  if (batch->changes.empty()) {
+    --rounds_;
+    if (round->large) --large_rounds_;
+    return;
+  }
+  Send(std::move(batch), round->large);
+}
+
+// The two sides may have cut the same bytes differently: then only reading with the other's
+// chunk sizes tells whether they are equal.
+bool CommitFlow::ReadAgainToCompare(Situation& situation) {
+  if (!situation.remote.has_value() || situation.remote->type != EntryType::kFile) return false;
+  const Content& there = situation.remote->content;
+  const Content& here = situation.file->content;
+  if (there.size != here.size || there.average_size == here.average_size) return false;
+  std::atomic<int64_t> keep = 0;
+  PreparedFile again = context_->preparer->Prepare(situation.path, there.average_size,
+                                                   /*exact=*/true, /*busy_attempts=*/0, keep);
+  if (again.kind != PreparedFile::Kind::kReady || again.content.hash != there.hash) return false;
+  situation.file = std::move(again);
+  return true;
+}
+
+void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
+                           std::vector<Situation>& to_apply) {
+  const RelPath path = situation.path;
+  if (situation.file.has_value()) {
+    switch (situation.file->kind) {
+      case PreparedFile::Kind::kReady:
+        ReadAgainToCompare(situation);
+        break;
+      case PreparedFile::Kind::kBusy: {
+        context_->Release(path);
+        int& attempts = context_->busy[path];
+        const absl::Duration wait =
+            std::min(absl::Seconds(10), kBusyFirst * (1 << std::min(attempts++, 8)));
+        context_->dirty.Postpone(path, context_->clock->Now() + wait);
+        return;
+      }
+      case PreparedFile::Kind::kGone:
+        context_->Release(path);
+        context_->DirtyAfter(path, absl::Milliseconds(10));
+        return;
+      case PreparedFile::Kind::kFailed:
+        context_->Release(path);
+        context_->Fail(path, situation.file->why);
+        return;
+    }
+    context_->busy.erase(path);
+  }
+  const Action action = Decide(*context_, situation);
+  switch (action.kind) {
+    case Action::Kind::kNothing: {
+      // Looked different, is the same: remember how it looks now.
+      State& state = *context_->state;
+      absl::Status status = state.DeleteRemote(path);
+      if (status.ok() && situation.base.has_value() && situation.present()) {
+        BaseRow row = *situation.base;
+        row.fingerprint = situation.file.has_value() ? situation.file->fingerprint
+                                                     : situation.look.entry.fingerprint;
+        status = state.PutBase(row);
+      }
+      if (!status.ok()) context_->Fail(path, status);
+      context_->ClearFailure(path);
+      context_->Release(path);
+      return;
+    }
+    case Action::Kind::kUpload:
+    case Action::Kind::kAgreeMetadataLocal:
+      AddUpload(situation, round, batch);
+      return;
+    case Action::Kind::kDeleteRemote:
+      AddDeletion(situation, batch);
+      return;
+    case Action::Kind::kDownload:
+    case Action::Kind::kAgreeMetadataRemote:
+    case Action::Kind::kDeleteLocal:
+      // In a mirror the other side's state may be the base itself.
+      if (!situation.remote.has_value()) situation.remote = situation.base->entry;
+      if (situation.file.has_value()) {
+        situation.look.entry.fingerprint = situation.file->fingerprint;
+      }
+      to_apply.push_back(situation);
+      return;
+    case Action::Kind::kAgree: {
+      State::Transaction transaction(context_->state);
+      absl::Status status = context_->state->DeleteRemote(path);
+      if (status.ok() && situation.remote.has_value() && situation.remote->IsLive()) {
+        status = context_->state->PutBase({*situation.remote, context_->incarnation,
+                                           situation.file.has_value()
+                                               ? situation.file->fingerprint
+                                               : situation.look.entry.fingerprint});
+      } else if (status.ok()) {
+        status = context_->state->DeleteBase(path);
+      }
+      if (status.ok()) status = transaction.Commit();
+      if (!status.ok()) {
+        context_->Fail(path, status);
+      } else {
+        context_->ClearFailure(path);
+      }
+      context_->Release(path);
+      return;
+    }
+    case Action::Kind::kConflictKeepBoth:
+    case Action::Kind::kConflictLocalAside: {
+      LocalEntry local = situation.look.entry;
+      if (situation.file.has_value()) local.fingerprint = situation.file->fingerprint;
+      const absl::StatusOr<RelPath> copy = MoveToConflictCopy(*context_, local);
+      absl::Status status = copy.status();
+      // With no base, the server's entry simply arrives.
+      if (status.ok()) status = context_->state->DeleteBase(path);
+      context_->Release(path);
+      if (status.ok() || absl::IsAborted(status)) {
+        context_->Dirty(path);
+      } else {
+        context_->Fail(path, status);
+      }
+      return;
+    }
+    case Action::Kind::kConflictRemoteAside:
+      AddRemoteAside(situation, batch);
+      return;
+    case Action::Kind::kHold:
+      context_->Release(path);
+      context_->Fail(path, FailedPrecondition("{}", action.why));
+      return;
+  }
+}
+
+void CommitFlow::AddUpload(Situation& situation, const Round& round, Batch& batch) {
+  PendingChange pending;
+  Entry entry = situation.LocalEntryNow();
+  entry.path = situation.path;
+  if (entry.symlink_target.size() > kMaxSymlinkTargetBytes) {
+    context_->Release(situation.path);
+    context_->Fail(situation.path, InvalidArgument("the symlink's target is too long"));
+    return;
+  }
+  const auto moved = round.moved_from.find(situation.path);
+  if (moved != round.moved_from.end() && situation.BaseVersion() == 0) {
+    // The old half is in this batch unless it could not be deleted after all.
+    if (const auto old = batch.deletions.find(moved->second); old != batch.deletions.end()) {
+      batch.changes[old->second].change.entry.moved_to = situation.path;
+      entry.moved_from = moved->second;
+    }
+  }
+  pending.fingerprint =
+      situation.file.has_value() ? situation.file->fingerprint : situation.look.entry.fingerprint;
+  pending.change.base_version = situation.BaseVersion();
+  if (const auto origin = context_->conflict_origin.find(situation.path);
+      origin != context_->conflict_origin.end()) {
+    pending.change.conflict_of = origin->second;
+  }
+  if (situation.file.has_value()) {
+    UploadItem upload;
+    upload.path = situation.path;
+    upload.file = &*situation.file;
+    if (situation.base.has_value() && situation.base->entry.type == EntryType::kFile) {
+      upload.base = &situation.base->entry.content;
+    } else if (situation.origin.has_value()) {
+      upload.base = &*situation.origin;
+    }
+    upload.check_all = check_all_.contains(situation.path);
+    batch.uploads.push_back(upload);
+  }
+  pending.change.entry = std::move(entry);
+  batch.changes.push_back(std::move(pending));
+}
+
+void CommitFlow::AddDeletion(const Situation& situation, Batch& batch) {
+  PendingChange pending;
+  pending.change.entry.path = situation.path;
+  pending.change.entry.type = EntryType::kTombstone;
+  pending.change.base_version = situation.BaseVersion();
+  batch.deletions[situation.path] = batch.changes.size();
+  batch.changes.push_back(std::move(pending));
+}
+
+// A directory here, a file there: the directory takes the name, and the file goes on as a
+// conflict copy, which is then downloaded like any other entry.
+void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
+  const int64_t now = absl::ToUnixSeconds(context_->clock->Now());
+  RelPath copy;
+  for (int attempt = 0; attempt < kConflictNameAttempts; ++attempt) {
+    copy = ConflictCopyPath(situation.path, now, context_->agent_name, attempt);
+    const absl::StatusOr<std::optional<BaseRow>> base = context_->state->GetBase(copy);
+    if (base.ok() && !base->has_value() &&
+        context_->location->LookAt(copy).presence == Look::Presence::kAbsent) {
+      break;
+    }
+  }
+  if (!context_->in_flight.Claim(copy)) {
+    context_->Release(situation.path);
+    context_->DirtyAfter(situation.path, absl::Milliseconds(100));
+    return;
+  }
+  PendingChange directory;
+  directory.change.entry = ToEntry(situation.look.entry);
+  directory.change.entry.path = situation.path;
+  directory.change.base_version = situation.remote->version;
+  directory.fingerprint = situation.look.entry.fingerprint;
+  batch.changes.push_back(std::move(directory));
+  // No fingerprint: it is not here yet.
+  PendingChange file;
+  file.change.entry = *situation.remote;
+  file.change.entry.path = copy;
+  file.change.entry.version = 0;
+  file.change.entry.moved_from = RelPath();
+  file.change.entry.moved_to = RelPath();
+  file.change.conflict_of = situation.path;
+  batch.changes.push_back(std::move(file));
+  ++context_->stats.conflicts;
+  context_->Emit(SyncEvent::Kind::kConflict, situation.path, copy.ForPeople());
+  context_->scan_subtree(situation.path);
+}
+
+}  // namespace filesync

@@ -1,0 +1,88 @@
+// The commit flow's eye for moves.
+
+#include "agent/engine/commit_flow.h"
+#include "agent/engine/commit_round.h"
+#include "agent/engine/scanner.h"
+
+namespace filesync {
+
+// Something new stands here: did it come from another name? Then its content is known (its stat
+// is the base's; a file whose ctime moved with it is read), and the commit says so.
+void CommitFlow::FindMove(Situation& situation, Round& round) {
+  if (situation.base.has_value() || no_move_.contains(situation.path)) return;
+  const Fingerprint& fingerprint = situation.look.entry.fingerprint;
+  absl::StatusOr<std::optional<BaseRow>> row =
+      context_->state->BaseByInode(fingerprint.device, fingerprint.inode);
+  if (!row.ok() || !row->has_value()) return;
+  const BaseRow& from = **row;
+  const RelPath old = from.entry.path;
+  if (round.moved_to.contains(old) || no_move_.contains(old)) return;
+  if (context_->location->LookAt(old).presence != Look::Presence::kAbsent) return;
+  const bool directory = situation.is_directory();
+  if (directory != (from.entry.type == EntryType::kDirectory)) return;
+  if (!round.paths.contains(old)) {
+    if (context_->in_flight.Contains(old)) return;
+    // Both halves go together: the deletion need not wait.
+    const absl::StatusOr<std::optional<Entry>> remote = context_->state->GetRemote(old);
+    if (!remote.ok() || remote->has_value()) return;
+    context_->in_flight.Claim(old);
+    context_->dirty.Remove(old);
+    Situation gone;
+    gone.path = old;
+    gone.look.presence = Look::Presence::kAbsent;
+    gone.base = from;
+    round.paths.insert(old);
+    round.items.push_back(std::move(gone));
+  }
+  round.moved_to[old] = situation.path;
+  round.moved_from[situation.path] = old;
+  if (!directory) {
+    situation.origin = from.entry.content;
+    if (fingerprint == from.fingerprint) situation.moved_from = from;
+    return;
+  }
+  AddMovedTree(situation, from, round);
+}
+
+// Everything below a directory that moved belongs into the same commit, so that receivers can
+// rename it in one.
+void CommitFlow::AddMovedTree(const Situation& directory, const BaseRow& from, Round& round) {
+  round.whole_tree = true;
+  const absl::StatusOr<std::vector<BaseRow>> rows = context_->state->BaseTree(from.entry.path);
+  if (!rows.ok() || rows->size() * 2 > context_->welcome->changes_per_batch) return;
+  for (const BaseRow& row : *rows) {
+    const RelPath& old = row.entry.path;
+    if (old == from.entry.path) continue;
+    const RelPath now = old.Rebased(from.entry.path, directory.path);
+    const Look look = context_->location->LookAt(now);
+    const bool same = look.presence == Look::Presence::kPresent &&
+                      look.entry.fingerprint.inode == row.fingerprint.inode &&
+                      Unchanged(look.entry, row);
+    if (!same || round.paths.contains(old) || round.paths.contains(now)) continue;
+    const absl::StatusOr<std::optional<BaseRow>> taken = context_->state->GetBase(now);
+    if (!taken.ok() || taken->has_value() || context_->in_flight.Contains(old) ||
+        context_->in_flight.Contains(now)) {
+      continue;
+    }
+    context_->in_flight.Claim(old);
+    context_->in_flight.Claim(now);
+    context_->dirty.Remove(old);
+    context_->dirty.Remove(now);
+    Situation gone;
+    gone.path = old;
+    gone.look.presence = Look::Presence::kAbsent;
+    gone.base = row;
+    Situation come;
+    come.path = now;
+    come.look = look;
+    if (row.entry.type == EntryType::kFile) come.moved_from = row;
+    round.moved_to[old] = now;
+    round.moved_from[now] = old;
+    round.paths.insert(old);
+    round.paths.insert(now);
+    round.items.push_back(std::move(gone));
+    round.items.push_back(std::move(come));
+  }
+}
+
+}  // namespace filesync

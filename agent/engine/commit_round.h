@@ -1,0 +1,41 @@
+// What the parts of the commit flow hand to each other: a round of paths that are decided
+// together, and the batch of changes that comes of it. Only the commit flow's files include it.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "agent/engine/commit_flow.h"
+
+namespace filesync {
+
+// How much content a round keeps in memory between reading and uploading.
+inline constexpr int64_t kKeptBytesPerRound = 24 << 20;
+
+struct CommitFlow::Round {
+  std::vector<Situation> items;
+  std::set<RelPath> paths;
+  uint64_t bytes = 0;
+  bool large = false;
+  bool whole_tree = false;  // holds a moved tree: its size is the tree's
+  // Where things moved, both ways.
+  std::map<RelPath, RelPath> moved_to;
+  std::map<RelPath, RelPath> moved_from;
+  std::atomic<int64_t> keep_budget = kKeptBytesPerRound;
+  std::atomic<int> tasks = 0;
+  absl::Time started;
+};
+
+struct CommitFlow::Batch {
+  uint64_t number = 0;
+  std::vector<PendingChange> changes;
+  std::vector<UploadItem> uploads;
+  std::vector<TravellingChunk> inline_chunks;
+  std::map<RelPath, size_t> deletions;  // index into changes, until they are ordered
+  // Keeps what the uploads point to.
+  RoundPtr round;
+};
+
+}  // namespace filesync

@@ -1,0 +1,259 @@
+// The commit flow's second half: a batch is uploaded, kept, sent, and its answer recorded.
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/engine/commit_flow.h"
+#include "agent/engine/commit_round.h"
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+constexpr absl::Duration kChangedAgain = absl::Milliseconds(50);
+constexpr absl::Duration kAfterFailure = absl::Seconds(2);
+constexpr absl::Duration kAfterDrop = absl::Seconds(5);
+constexpr int kRejectionsToWaitOut = 5;
+
+}  // namespace
+
+void CommitFlow::Send(BatchPtr batch, bool large) {
+  const WelcomeInfo welcome = *context_->welcome;
+  Executor* lane = large ? large_lane_ : lane_;
+  Uploader* uploader = large ? &large_uploader_ : &uploader_;
+  lane->Schedule([this, batch, welcome, uploader] {
+    absl::Status status = uploader->Upload(welcome, batch->uploads, batch->inline_chunks);
+    if (!status.ok()) {
+      context_->mailbox.Post([this, batch, status] { Unsent(batch, status); });
+      return;
+    }
+    // What changed while it was uploaded is left out, and looked at again.
+    std::set<RelPath> changed;
+    for (const UploadItem& item : batch->uploads) {
+      if (item.changed) changed.insert(item.path);
+    }
+    std::vector<PendingChange> kept;
+    std::vector<RelPath> left_out;
+    for (PendingChange& pending : batch->changes) {
+      const Entry& entry = pending.change.entry;
+      if (changed.contains(entry.path) || changed.contains(entry.moved_to)) {
+        left_out.push_back(entry.path);
+      } else {
+        kept.push_back(std::move(pending));
+      }
+    }
+    batch->changes = std::move(kept);
+    context_->mailbox.Post([this, batch, left_out = std::move(left_out)] {
+      for (const RelPath& path : left_out) {
+        context_->Release(path);
+        context_->DirtyAfter(path, kChangedAgain);
+      }
+      Sending(batch);
+    });
+  });
+}
+
+// Numbers are given out and sent in the same order, on the engine's thread.
+void CommitFlow::Sending(const BatchPtr& batch) {
+  if (batch->changes.empty()) {
+    FinishRound(*batch);
+    return;
+  }
+  absl::StatusOr<uint64_t> number = context_->state->AddPendingBatch(batch->changes);
+  if (!number.ok()) {
+    Unsent(batch, number.status());
+    return;
+  }
+  batch->number = *number;
+  KeepPieces(*batch);
+  awaiting_[*number] = batch;
+  FinishRound(*batch);
+  std::vector<Change> changes;
+  changes.reserve(batch->changes.size());
+  for (const PendingChange& pending : batch->changes) changes.push_back(pending.change);
+  // A stream that broke is noticed by its reader; the batch is sent again after it.
+  (void)context_->link->SendCommit(*number, changes, batch->inline_chunks);
+  batch->inline_chunks.clear();
+}
+
+// The lists that were just made are the ones that others' edits will refer to.
+void CommitFlow::KeepPieces(const Batch& batch) {
+  for (const UploadItem& item : batch.uploads) {
+    if (item.file->pieces.empty()) continue;
+    std::vector<std::pair<ChunkId, std::string>> pieces;
+    for (const ListPiece& piece : item.file->pieces) pieces.emplace_back(piece.id, piece.plain);
+    const ContentHash keep = item.base != nullptr ? item.base->hash : ContentHash();
+    const absl::Status kept =
+        context_->state->PutPieces(item.path, item.file->content.hash, keep, pieces);
+    if (!kept.ok()) context_->log->Warn("{}", Describe(kept));
+  }
+}
+
+void CommitFlow::FinishRound(Batch& batch) {
+  if (batch.round == nullptr) return;
+  --rounds_;
+  if (batch.round->large) --large_rounds_;
+  const absl::Time now = context_->clock->Now();
+  for (const UploadItem& item : batch.uploads) {
+    context_->dirty.Handled(item.path, now, now - batch.round->started);
+  }
+  batch.uploads.clear();
+  batch.round.reset();
+}
+
+void CommitFlow::Unsent(const BatchPtr& batch, const absl::Status& why) {
+  const bool passing = absl::IsUnavailable(why) || absl::IsCancelled(why);
+  if (!passing) context_->log->Warn("upload: {}", Describe(why));
+  for (const PendingChange& pending : batch->changes) {
+    const RelPath& path = pending.change.entry.path;
+    context_->Release(path);
+    context_->DirtyAfter(path, passing ? absl::ZeroDuration() : kAfterFailure);
+  }
+  FinishRound(*batch);
+}
+
+void CommitFlow::OnCommitResult(uint64_t number, CommitResult result, const std::string& failure) {
+  std::vector<PendingChange> changes;
+  const bool resent = resent_.erase(number) > 0;
+  if (const auto it = awaiting_.find(number); it != awaiting_.end()) {
+    changes = std::move(it->second->changes);
+    awaiting_.erase(it);
+  } else if (resent) {
+    const absl::StatusOr<std::vector<PendingBatch>> pending = context_->state->PendingBatches();
+    if (!pending.ok()) return;
+    for (const PendingBatch& batch : *pending) {
+      if (batch.number == number) changes = batch.changes;
+    }
+  } else {
+    return;
+  }
+  const bool answered = failure.empty() && result.outcomes.size() == changes.size();
+  if (!answered) {
+    context_->log->Warn("the server could not commit a batch: {}",
+                        failure.empty() ? "its answer does not fit" : failure);
+  }
+  {
+    State::Transaction transaction(context_->state);
+    absl::Status status = context_->state->DeletePendingBatch(number);
+    for (size_t i = 0; status.ok() && answered && i < changes.size(); ++i) {
+      status = Settle(changes[i], result.outcomes[i]);
+    }
+    if (status.ok()) status = transaction.Commit();
+    if (!status.ok()) context_->halt = Annotate(status, "cannot record a commit");
+  }
+  for (const PendingChange& pending : changes) {
+    const RelPath& path = pending.change.entry.path;
+    if (!resent) context_->Release(path);
+    if (!answered) context_->DirtyAfter(path, kAfterFailure);
+  }
+  if (answered) {
+    ++context_->stats.commits;
+    context_->head_version = std::max(context_->head_version, result.head_version);
+  }
+}
+
+// Records what became of one change; inside a transaction.
+absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcome& outcome) {
+  State& state = *context_->state;
+  const Entry& entry = pending.change.entry;
+  const RelPath& path = entry.path;
+  switch (outcome.kind) {
+    case ChangeOutcome::Kind::kAccepted: {
+      context_->ClearFailure(path);
+      check_all_.erase(path);
+      no_move_.erase(path);
+      context_->conflict_origin.erase(path);
+      FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state.GetRemote(path));
+      if (remote.has_value() && remote->version > outcome.version) {
+        context_->Dirty(path);
+      } else {
+        FS_RETURN_IF_ERROR(state.DeleteRemote(path));
+      }
+      FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, state.GetBase(path));
+      if (base.has_value() && base->entry.version > outcome.version) return absl::OkStatus();
+      if (!entry.IsLive()) {
+        context_->Emit(SyncEvent::Kind::kDeletedThere, path);
+        return state.DeleteBase(path);
+      }
+      Entry committed = entry;
+      committed.version = outcome.version;
+      if (pending.fingerprint.inode == 0) {
+        // A conflict copy that stands on the server only: it is fetched now.
+        context_->Dirty(path);
+        return state.PutRemote(committed);
+      }
+      context_->Emit(SyncEvent::Kind::kUploaded, path);
+      return state.PutBase({committed, context_->incarnation, pending.fingerprint});
+    }
+    case ChangeOutcome::Kind::kSuperseded: {
+      Entry current = outcome.current.value_or(Entry());
+      current.path = path;
+      context_->Dirty(path);
+      return state.PutRemote(current);
+    }
+    case ChangeOutcome::Kind::kMissingChunks:
+      check_all_.insert(path);
+      context_->Dirty(path);
+      return absl::OkStatus();
+    case ChangeOutcome::Kind::kRejected:
+      break;
+  }
+  switch (outcome.reason) {
+    case RejectReason::kMovePartner:
+      no_move_.insert(path);
+      context_->Dirty(path);
+      break;
+    case RejectReason::kParentMissing:
+      // An ancestor is no directory there (any more): it is to be decided first.
+      for (RelPath parent = path.Parent(); !parent.IsRoot(); parent = parent.Parent()) {
+        context_->Dirty(parent);
+      }
+      [[fallthrough]];
+    case RejectReason::kNotEmpty:
+      // What is below it there is on its way here.
+      if (context_->rejected[path]++ < kRejectionsToWaitOut) {
+        context_->DirtyAfter(path, absl::Milliseconds(200));
+        break;
+      }
+      [[fallthrough]];
+    case RejectReason::kMalformed:
+      context_->rejected.erase(path);
+      context_->Fail(path, FailedPrecondition("the server refused it: {}", outcome.message));
+      break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CommitFlow::Resend() {
+  FS_ASSIGN_OR_RETURN(const std::vector<PendingBatch> batches, context_->state->PendingBatches());
+  for (const PendingBatch& batch : batches) {
+    resent_.insert(batch.number);
+    std::vector<Change> changes;
+    for (const PendingChange& pending : batch.changes) changes.push_back(pending.change);
+    FS_RETURN_IF_ERROR(context_->link->SendCommit(batch.number, changes, {}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CommitFlow::DropPending() {
+  FS_ASSIGN_OR_RETURN(const std::vector<PendingBatch> batches, context_->state->PendingBatches());
+  for (const PendingBatch& batch : batches) {
+    for (const PendingChange& pending : batch.changes) {
+      context_->DirtyAfter(pending.change.entry.path, kAfterDrop);
+    }
+  }
+  return context_->state->DropPendingBatches();
+}
+
+void CommitFlow::OnClosed() {
+  resent_.clear();
+  for (const auto& [number, batch] : awaiting_) {
+    for (const PendingChange& pending : batch->changes) {
+      context_->Release(pending.change.entry.path);
+      context_->Dirty(pending.change.entry.path);
+    }
+  }
+  awaiting_.clear();
+}
+
+}  // namespace filesync

@@ -1,0 +1,169 @@
+// The engine's connection: welcome, resume, what is received, and coming back.
+
+#include <algorithm>
+
+#include "agent/engine/jitter.h"
+#include "agent/engine/location_sync.h"
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+constexpr int kSlicesInQueue = 4;
+constexpr absl::Duration kShortestBackoff = absl::Milliseconds(500);
+constexpr absl::Duration kLongestBackoff = absl::Seconds(60);
+
+}  // namespace
+
+void LocationSync::OnWelcome(WelcomeInfo welcome) {
+  context_.mailbox.Post([this, welcome = std::move(welcome)] { HandleWelcome(welcome); });
+}
+
+void LocationSync::OnChanges(RemoteSlice slice) {
+  absl::MutexLock lock(&slices_mutex_);
+  ++slices_waiting_;
+  context_.mailbox.Post(
+      [this, slice = std::move(slice)]() mutable { apply_->AddSlice(std::move(slice)); });
+  auto room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(slices_mutex_) {
+    return slices_waiting_ < kSlicesInQueue || !accepting_;
+  };
+  slices_mutex_.Await(absl::Condition(&room));
+}
+
+void LocationSync::OnCommitResult(uint64_t batch, CommitResult result, std::string failure) {
+  context_.mailbox.Post(
+      [this, batch, result = std::move(result), failure = std::move(failure)]() mutable {
+        commit_->OnCommitResult(batch, std::move(result), failure);
+        if (!commit_->Resolving()) apply_->SetStashing(false);
+      });
+}
+
+void LocationSync::OnGoingAway(absl::Duration reconnect_after) {
+  context_.mailbox.Post([this, reconnect_after] {
+    log_->Info("the server is stopping; coming back in {}", absl::FormatDuration(reconnect_after));
+    asked_to_wait_ = reconnect_after;
+  });
+}
+
+void LocationSync::OnClosed(absl::Status status) {
+  context_.mailbox.Post([this, status = std::move(status)] { HandleClosed(status); });
+}
+
+void LocationSync::HandleWelcome(const WelcomeInfo& welcome) {
+  connection_ = Connection::kOpen;
+  if (absl::Status taken = TakeWelcome(welcome); !taken.ok()) {
+    last_error_ = std::string(ToStd(taken.message()));
+    last_error_at_ = clock_->Now();
+    log_->Warn("{}", Describe(taken));
+    link_->Disconnect();
+    return;
+  }
+  failures_in_a_row_ = 0;
+  ever_connected_ = true;
+  log_->Info("connected to {}, folder '{}'", options_.server, options_.folder);
+}
+
+absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
+  FS_ASSIGN_OR_RETURN(const uint64_t last_batch, state_->LastBatchNumber());
+  if (welcome.last_batch > last_batch) {
+    // The server has seen more of this agent than its state knows: the state is an old copy.
+    FS_RETURN_IF_ERROR(StartOver("its state is older than what the server knows of this agent"));
+    observer_->RequestFullScan();
+    return Unavailable("connecting again as a new agent");
+  }
+  FS_ASSIGN_OR_RETURN(Cursor cursor, state_->GetCursor());
+  const std::string current = welcome.incarnations.back().id;
+  if (!welcome.cursor_known) {
+    FS_RETURN_IF_ERROR(DropLostTail(welcome));
+    cursor = Cursor();
+    observer_->RequestFullScan();
+  }
+  FS_RETURN_IF_ERROR(state_->SetIncarnations(welcome.incarnations));
+  context_.incarnation = current;
+  context_.head_version = welcome.head_version;
+  hold_local_until_ = cursor.incarnation.empty() ? welcome.head_version : 0;
+  context_.welcome = welcome;
+  {
+    absl::MutexLock lock(&slices_mutex_);
+    accepting_ = true;
+  }
+  FS_RETURN_IF_ERROR(commit_->Resend());
+  apply_->SetStashing(commit_->Resolving());
+  return absl::OkStatus();
+}
+
+// The server went back to before what this agent had agreed on with it. The bases of what it
+// lost go; everything it still knows comes again from the start, as in a first sync. Nothing is
+// deleted because the server forgot.
+absl::Status LocationSync::DropLostTail(const WelcomeInfo& welcome) {
+  State::Transaction transaction(state_.get());
+  FS_ASSIGN_OR_RETURN(const uint64_t dropped,
+                      state_->DropBases([&](const std::string& incarnation, uint64_t version) {
+                        for (size_t i = 0; i < welcome.incarnations.size(); ++i) {
+                          if (welcome.incarnations[i].id != incarnation) continue;
+                          return i + 1 == welcome.incarnations.size()
+                                     ? version <= welcome.head_version
+                                     : version < welcome.incarnations[i + 1].first_version;
+                        }
+                        return false;
+                      }));
+  FS_RETURN_IF_ERROR(state_->DropAllRemotes());
+  FS_RETURN_IF_ERROR(state_->SetCursor(Cursor()));
+  FS_RETURN_IF_ERROR(state_->DropPendingBatches());
+  FS_RETURN_IF_ERROR(transaction.Commit());
+  last_error_ = "the server lost a part of its history; both sides are compared anew";
+  last_error_at_ = clock_->Now();
+  log_->Warn("{}: {} ({} entries), and nothing is deleted", directory_->description(), last_error_,
+             dropped);
+  return absl::OkStatus();
+}
+
+void LocationSync::HandleClosed(const absl::Status& status) {
+  const bool was_open = context_.welcome.has_value();
+  connection_ = Connection::kIdle;
+  context_.welcome.reset();
+  commit_->OnClosed();
+  apply_->DropSlices();
+  {
+    absl::MutexLock lock(&slices_mutex_);
+    slices_waiting_ = 0;
+  }
+  if (was_open) ++context_.stats.reconnects;
+  if (absl::IsInvalidArgument(status)) {
+    // A batch that the server can't read would end every stream: its paths are decided anew.
+    const absl::Status dropped = commit_->DropPending();
+    if (!dropped.ok()) context_.halt = dropped;
+  }
+  // Full jitter, the first try included: agents that lost the same server do not come back all
+  // at once.
+  const absl::Duration cap =
+      std::min(kLongestBackoff, kShortestBackoff * (1 << std::min(failures_in_a_row_, 10)));
+  const absl::Duration wait = asked_to_wait_.value_or(cap * Jitter());
+  asked_to_wait_.reset();
+  ++failures_in_a_row_;
+  next_connect_ = clock_->Now() + wait;
+  last_error_ = Describe(status);
+  last_error_at_ = clock_->Now();
+  if (stopping_) return;
+  if (was_open || failures_in_a_row_ == 1) {
+    log_->Warn("offline: {}: {}; changes are kept and sent later", options_.server,
+               ToStd(status.message()));
+  }
+}
+
+void LocationSync::MaybeConnect() {
+  if (connection_ != Connection::kIdle || clock_->Now() < next_connect_) return;
+  absl::StatusOr<Cursor> cursor = state_->GetCursor();
+  if (!cursor.ok()) {
+    context_.halt = cursor.status();
+    return;
+  }
+  connection_ = Connection::kConnecting;
+  {
+    absl::MutexLock lock(&slices_mutex_);
+    accepting_ = !stopping_;
+  }
+  link_->Connect({context_.agent_id, options_.agent_name, options_.folder, *cursor}, this);
+}
+
+}  // namespace filesync

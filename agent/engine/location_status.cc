@@ -1,0 +1,120 @@
+// What the engine says of itself. "In sync" is derived, never stored.
+
+#include <algorithm>
+
+#include "agent/engine/location_sync.h"
+#include "libs/base/coding.h"
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+constexpr absl::Duration kCountInterval = absl::Seconds(1);
+constexpr int kSettledAttempts = 3;
+constexpr size_t kPathsInStatus = 100;
+
+}  // namespace
+
+std::string_view SyncStateName(SyncState state) {
+  switch (state) {
+    case SyncState::kScanning:
+      return "scanning";
+    case SyncState::kSyncing:
+      return "syncing";
+    case SyncState::kInSync:
+      return "in sync";
+    case SyncState::kIncomplete:
+      return "incomplete";
+    case SyncState::kOffline:
+      return "offline";
+    case SyncState::kHalted:
+      return "halted";
+  }
+  return "unknown";
+}
+
+SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) const {
+  if (!context_.halt.ok()) return SyncState::kHalted;
+  if (!context_.welcome.has_value()) return SyncState::kOffline;
+  if (!scanned_ || (observer_ != nullptr && observer_->Scanning())) return SyncState::kScanning;
+  const bool quiet = apply_->Idle() && commit_->Idle() && context_.in_flight.size() == 0 &&
+                     cursor.version >= context_.head_version && hold_local_until_ == 0;
+  if (!quiet) return SyncState::kSyncing;
+  // What failed waits in the queue for another try, and its remote rows with it.
+  if (context_.failures.size() > 0) {
+    return context_.dirty.size() <= context_.failures.size() ? SyncState::kIncomplete
+                                                             : SyncState::kSyncing;
+  }
+  return context_.dirty.empty() && remote_rows == 0 ? SyncState::kInSync : SyncState::kSyncing;
+}
+
+void LocationSync::PublishStatus() {
+  const absl::Time now = clock_->Now();
+  status_published_ = now;
+  SyncStatus status;
+  const absl::StatusOr<uint64_t> remote_rows = state_->CountRemote();
+  const absl::StatusOr<Cursor> cursor = state_->GetCursor();
+  if (now - counted_ >= kCountInterval) {
+    if (const absl::StatusOr<BaseCounts> counts = state_->CountBase(); counts.ok()) {
+      counts_ = *counts;
+    }
+    counted_ = now;
+  }
+  status.directory = directory_->description();
+  status.folder = options_.folder;
+  status.server = options_.server;
+  status.agent_id = HexEncode(context_.agent_id);
+  status.agent_name = options_.agent_name;
+  status.pending_remote = remote_rows.value_or(0) + apply_->waiting_slices();
+  status.applied_version = cursor.ok() ? cursor->version : 0;
+  status.state = DeriveState(status.pending_remote, cursor.value_or(Cursor()));
+  status.state_text = std::string(SyncStateName(status.state));
+  if (status.state == SyncState::kHalted) {
+    status.state_text += ": " + std::string(ToStd(context_.halt.message()));
+  } else if (status.state == SyncState::kOffline) {
+    const int64_t seconds = std::max<int64_t>(
+        0, absl::ToInt64Seconds(absl::Ceil(next_connect_ - now, absl::Seconds(1))));
+    status.state_text += connection_ == Connection::kConnecting
+                             ? " (connecting)"
+                             : fmt::format(" (retry in {} s)", seconds);
+  } else if (status.state == SyncState::kIncomplete) {
+    status.state_text += fmt::format(": {} paths could not be synced", context_.failures.size());
+  }
+  status.ever_connected = ever_connected_;
+  status.connection_failures = static_cast<uint64_t>(failures_in_a_row_);
+  status.entries = counts_.entries;
+  status.bytes = counts_.bytes;
+  status.pending_local = context_.dirty.size() + context_.in_flight.size();
+  for (const RelPath& path : context_.dirty.Some(kPathsInStatus)) {
+    status.pending_paths.push_back(path.ForPeople());
+  }
+  for (const auto& [path, failure] : context_.failures.all()) {
+    if (failure.attempts >= kSettledAttempts) ++status.settled_failures;
+    if (status.failed_paths.size() == kPathsInStatus) continue;
+    status.failed_paths.push_back({path.ForPeople(), failure.reason, failure.attempts});
+  }
+  status.failed_count = context_.failures.size();
+  status.last_error = last_error_;
+  status.last_error_at = last_error_at_;
+  status.head_version = context_.head_version;
+  status.conflicts = context_.stats.conflicts;
+  status.commits = context_.stats.commits;
+  status.scans = context_.stats.scans;
+  status.scan_seconds = context_.stats.scan_seconds;
+  status.reconnects = context_.stats.reconnects;
+  status.bytes_hashed = preparer_.BytesHashed();
+  status.bytes_sent = link_->BytesSent();
+  status.bytes_received = link_->BytesReceived();
+  status.bytes_saved = context_.stats.bytes_saved;
+  status.bytes_to_move = context_.stats.bytes_to_move;
+  status.bytes_moved = context_.stats.bytes_moved;
+  absl::MutexLock lock(&status_mutex_);
+  status_ = std::move(status);
+}
+
+SyncStatus LocationSync::status() const {
+  absl::MutexLock lock(&status_mutex_);
+  return status_;
+}
+
+}  // namespace filesync
