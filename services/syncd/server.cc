@@ -34,6 +34,10 @@ constexpr size_t kGrpcMemoryBytes = 256 << 20;
 // All services answer by callbacks; only the library's own (reflection, channelz) poll.
 constexpr int kPollingThreads = 2;
 
+bool IsLoopback(std::string_view host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
 }  // namespace
 
 // In the order of construction; destroyed in the reverse.
@@ -226,6 +230,12 @@ absl::StatusOr<std::unique_ptr<SyncServer>> SyncServer::Start(const ServerConfig
             Endpoint{config.listen.host, parts.port}.ToString(), config.data,
             HexEncode(parts.metadata->ServerId()),
             HexEncode(parts.metadata->Incarnations().back().id));
+  if (!IsLoopback(config.listen.host)) {
+    log->Warn(
+        "{} can be reached by other hosts, and connections are neither encrypted nor "
+        "authenticated: use a trusted network only",
+        config.listen.ToString());
+  }
   if (parts.http != nullptr) {
     log->Info("metrics and health on http://{}/metrics",
               Endpoint{config.http->host, parts.http->port()}.ToString());
