@@ -54,8 +54,10 @@ absl::StatusOr<UniqueFd> OpenBeneath(int root, std::string_view relative, int fl
     const long fd = syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how));
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
     if (errno == EINTR) continue;
-    // A rename may have raced with the walk; or, without waiting, another program has a lease.
-    if (errno != EAGAIN || attempt >= kOpenAttempts) return ErrnoStatus(errno, "open");
+    // A rename may have raced with the walk (EXDEV: it was moved out of the root); or, without
+    // waiting, another program has a lease.
+    const bool passing = errno == EAGAIN || errno == EXDEV;
+    if (!passing || attempt >= kOpenAttempts) return ErrnoStatus(errno, "open");
   }
 }
 

@@ -143,7 +143,8 @@ class Location {
   virtual absl::Status SyncStaged(std::span<StagedFile* const> files) = 0;
 
   // Installs below: `expected` is the fingerprint that was reconciled against, nullopt when
-  // nothing may be there. Parents must exist. A replaced file goes to the trash.
+  // nothing may be there. Parents must exist. A replaced file goes to the trash. After kChanged
+  // the staged file may be used up: stage it again.
   virtual absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                                   const std::optional<Fingerprint>& expected) = 0;
   virtual absl::StatusOr<ApplyResult> InstallSymlink(

@@ -138,15 +138,16 @@ absl::StatusOr<ApplyKind> Placement::Replace(const std::string& staged, const Fi
   }
   FS_ASSIGN_OR_RETURN(const struct stat displaced, StatAt(trash_, trash));
   if (ToFingerprint(displaced).SameButCtime(expected)) return ApplyKind::kApplied;
-  ExchangeBack(trash, staged, ours, parent, name);
+  ExchangeBack(trash, ours, parent, name);
   return ApplyKind::kChanged;
 }
 
 // Somebody saved between the look and the exchange, and that save is in the trash now: back it
 // goes. A yet newer save may come out instead of our file; then that one goes back in its turn,
-// so the last save gets the name and the one before it stays in the trash.
-void Placement::ExchangeBack(const std::string& trash, const std::string& staged,
-                             const Fingerprint& ours, int parent, const std::string& name) const {
+// so the last save gets the name and the one before it stays in the trash. Our file stays there
+// too: its name was seen, so somebody may have it open and write to it.
+void Placement::ExchangeBack(const std::string& trash, const Fingerprint& ours, int parent,
+                             const std::string& name) const {
   const auto same_inode = [](const Fingerprint& a, const Fingerprint& b) {
     return a.inode == b.inode && a.device == b.device;
   };
@@ -159,10 +160,7 @@ void Placement::ExchangeBack(const std::string& trash, const std::string& staged
     in_trash = StatAt(trash_, trash);
     if (!in_trash.ok()) return;
     const Fingerprint out = ToFingerprint(*in_trash);
-    if (same_inode(out, ours)) {
-      (void)renameat(trash_, trash.c_str(), tmp_, staged.c_str());
-      return;
-    }
+    if (same_inode(out, ours)) return;
     if (last_put.has_value() && same_inode(out, *last_put)) return;
     last_put = put;
   }

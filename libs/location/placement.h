@@ -18,7 +18,7 @@ class Placement {
   Placement(const Clock* clock, int tmp, int trash) : clock_(clock), tmp_(tmp), trash_(trash) {}
 
   // Puts tmp/`staged`, open as `staged_fd`, at `parent`/`name`, in place of `expected` or of
-  // nothing. Unless applied it is in tmp/ again, or gone where somebody replaced it in turn.
+  // nothing. Unless applied it is in tmp/ still, or in the trash if it was to be seen for a moment.
   absl::StatusOr<ApplyResult> Install(const std::string& staged, int staged_fd, int parent,
                                       const std::string& name,
                                       const std::optional<Fingerprint>& expected) const;
@@ -36,8 +36,8 @@ class Placement {
   int LinkNew(int from, const std::string& from_name, int to, const std::string& to_name) const;
   absl::StatusOr<ApplyKind> Replace(const std::string& staged, const Fingerprint& ours, int parent,
                                     const std::string& name, const Fingerprint& expected) const;
-  void ExchangeBack(const std::string& trash, const std::string& staged, const Fingerprint& ours,
-                    int parent, const std::string& name) const;
+  void ExchangeBack(const std::string& trash, const Fingerprint& ours, int parent,
+                    const std::string& name) const;
   absl::StatusOr<ApplyKind> ReplaceInTwoSteps(const std::string& staged_in_trash,
                                               const std::string& staged, int parent,
                                               const std::string& name,

@@ -56,16 +56,23 @@ absl::StatusOr<std::string> ReadLinkAt(int directory, const std::string& name) {
 }
 
 absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const RelPath& path) {
-  FS_ASSIGN_OR_RETURN(const struct stat info, StatAt(directory, name));
-  LocalEntry entry;
-  entry.path = path;
-  entry.type = ToLocalType(info);
-  entry.mode = info.st_mode & 0777;
-  entry.fingerprint = ToFingerprint(info);
-  if (entry.type == LocalType::kSymlink) {
-    FS_ASSIGN_OR_RETURN(entry.symlink_target, ReadLinkAt(directory, name));
+  constexpr int kAttempts = 16;
+  for (int attempt = 1;; ++attempt) {
+    FS_ASSIGN_OR_RETURN(const struct stat info, StatAt(directory, name));
+    LocalEntry entry;
+    entry.path = path;
+    entry.type = ToLocalType(info);
+    entry.mode = info.st_mode & 0777;
+    entry.fingerprint = ToFingerprint(info);
+    if (entry.type != LocalType::kSymlink) return entry;
+    absl::StatusOr<std::string> target = ReadLinkAt(directory, name);
+    if (target.ok()) {
+      entry.symlink_target = *std::move(target);
+      return entry;
+    }
+    // EINVAL: it was replaced by something else since.
+    if (ErrnoOf(target.status()) != EINVAL || attempt == kAttempts) return target.status();
   }
-  return entry;
 }
 
 absl::StatusOr<Fingerprint> FingerprintSince(int fd, const struct stat& before) {
