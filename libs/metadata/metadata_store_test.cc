@@ -1,0 +1,304 @@
+#include "libs/metadata/metadata_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "libs/content/hasher.h"
+#include "libs/metadata/keys.h"
+
+namespace filesync {
+namespace {
+
+using Kind = ChangeOutcome::Kind;
+
+RelPath P(std::string_view bytes) { return *RelPath::Parse(bytes); }
+
+class MetadataStoreTest : public testing::Test {
+ protected:
+  MetadataStoreTest() : kv_(NewMemoryKvStore(keys::kTables)) { Open(); }
+
+  void Open() {
+    auto opened = OpenMetadataStore(kv_.get(), &clock_, {.version_block = 100});
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    store_ = *std::move(opened);
+    if (store_->ListFolders().empty()) {
+      ASSERT_TRUE(store_->CreateFolder("f").ok());
+    }
+    folder_ = store_->GetFolder("f")->id;
+  }
+
+  static Change Directory(std::string_view path, uint64_t base = 0, uint32_t mode = 0755) {
+    Change change;
+    change.entry.path = P(path);
+    change.entry.type = EntryType::kDirectory;
+    change.entry.mode = mode;
+    change.base_version = base;
+    return change;
+  }
+  // A file without chunks; its mtime tells states apart.
+  static Change File(std::string_view path, uint64_t base = 0, int64_t mtime = 1) {
+    Change change;
+    change.entry.path = P(path);
+    change.entry.type = EntryType::kFile;
+    change.entry.mode = 0644;
+    change.entry.mtime_ns = mtime;
+    change.entry.content.average_size = 64 << 10;
+    change.entry.content.hash = ContentHasher().Finish();
+    change.base_version = base;
+    return change;
+  }
+  static Change Deletion(std::string_view path, uint64_t base) {
+    Change change;
+    change.entry.path = P(path);
+    change.base_version = base;
+    return change;
+  }
+
+  absl::StatusOr<CommitResult> TryCommit(std::vector<Change> changes, uint64_t batch) {
+    CommitRequest request;
+    request.folder = folder_;
+    request.agent_id = std::string(16, 'a');
+    request.batch = batch;
+    request.changes = std::move(changes);
+    return store_->Commit(request, [](const std::vector<ChunkId>&) {
+      return absl::StatusOr<std::vector<std::string>>(absl::NotFoundError("no pieces"));
+    });
+  }
+  std::vector<ChangeOutcome> Commit(std::vector<Change> changes) {
+    auto result = TryCommit(std::move(changes), ++batch_);
+    EXPECT_TRUE(result.ok()) << result.status();
+    return result.ok() ? result->outcomes : std::vector<ChangeOutcome>();
+  }
+
+  SimulatedClock clock_{absl::FromUnixSeconds(1'800'000'000)};
+  std::unique_ptr<KvStore> kv_;
+  std::unique_ptr<MetadataStore> store_;
+  FolderId folder_ = 0;
+  uint64_t batch_ = 0;
+};
+
+TEST_F(MetadataStoreTest, CommitGivesConsecutiveVersionsAndPublishesThem) {
+  uint64_t published = 0;
+  store_->OnPublished([&](FolderId, uint64_t head) { published = head; });
+  const auto outcomes = Commit({Directory("d"), File("d/x"), File("y")});
+  EXPECT_EQ(outcomes[1].version, outcomes[0].version + 1);
+  EXPECT_EQ(outcomes[2].version, outcomes[0].version + 2);
+  EXPECT_EQ(published, outcomes[2].version);
+  EXPECT_EQ(*store_->PublishedHead(folder_), published);
+  EXPECT_EQ(store_->GetFolder("f")->live_entries, 3u);
+}
+
+TEST_F(MetadataStoreTest, BaseVersionDecides) {
+  const uint64_t first = Commit({File("x")})[0].version;
+  const auto late = Commit({File("x", 0, 2)});
+  EXPECT_EQ(late[0].kind, Kind::kSuperseded);
+  EXPECT_EQ(late[0].current->version, first);
+  EXPECT_EQ(Commit({File("x", first, 2)})[0].kind, Kind::kAccepted);
+}
+
+TEST_F(MetadataStoreTest, EqualStateNeedsNoVersion) {
+  const uint64_t first = Commit({File("x")})[0].version;
+  const auto same = Commit({File("x", 12345)});
+  EXPECT_EQ(same[0].kind, Kind::kAccepted);
+  EXPECT_EQ(same[0].version, first);
+  EXPECT_EQ(Commit({Deletion("never", 77)})[0].kind, Kind::kAccepted);
+  EXPECT_EQ(*store_->PublishedHead(folder_), first);
+}
+
+TEST_F(MetadataStoreTest, ABatchHasOneOutcomeForEver) {
+  const auto once = TryCommit({File("x")}, 7);
+  const uint64_t version = once->outcomes[0].version;
+  batch_ = 7;
+  Commit({File("x", version, 2)});
+  const auto again = TryCommit({File("x")}, 7);
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->repeated);
+  EXPECT_EQ(again->outcomes[0].version, version);
+  EXPECT_EQ(*store_->LastBatch(folder_, std::string(16, 'a')), 8u);
+  EXPECT_TRUE(absl::IsFailedPrecondition(TryCommit({File("z")}, 3).status()));
+}
+
+TEST_F(MetadataStoreTest, TheTreeStaysValid) {
+  const auto orphan = Commit({File("no/such/x")});
+  EXPECT_EQ(orphan[0].reason, RejectReason::kParentMissing);
+  const auto made = Commit({Directory("d"), File("d/x")});
+  const auto full = Commit({Deletion("d", made[0].version)});
+  EXPECT_EQ(full[0].reason, RejectReason::kNotEmpty);
+  const auto file_over = Commit({File("d", made[0].version)});
+  EXPECT_EQ(file_over[0].reason, RejectReason::kNotEmpty);
+  const auto both = Commit({Deletion("d", made[0].version), Deletion("d/x", made[1].version)});
+  EXPECT_EQ(both[0].kind, Kind::kAccepted);
+  EXPECT_EQ(both[1].kind, Kind::kAccepted);
+  // A refused parent takes its children along.
+  Commit({File("p")});
+  const auto cascade = Commit({Directory("p", 999), File("p/q"), File("p/r")});
+  EXPECT_EQ(cascade[0].kind, Kind::kSuperseded);
+  EXPECT_EQ(cascade[1].reason, RejectReason::kParentMissing);
+}
+
+TEST_F(MetadataStoreTest, MovesGoWholeOrNotAtAll) {
+  const uint64_t version = Commit({File("a")})[0].version;
+  Change gone = Deletion("a", version);
+  gone.entry.moved_to = P("b");
+  Change come = File("b");
+  come.entry.moved_from = P("a");
+  EXPECT_EQ(Commit({gone})[0].reason, RejectReason::kMalformed);
+  Change stale = gone;
+  stale.base_version = 999;
+  const auto refused = Commit({stale, come});
+  EXPECT_EQ(refused[0].kind, Kind::kSuperseded);
+  EXPECT_EQ(refused[1].reason, RejectReason::kMovePartner);
+  EXPECT_FALSE(store_->GetEntry(folder_, P("b")).ok());
+  for (const ChangeOutcome& outcome : Commit({gone, come})) {
+    EXPECT_EQ(outcome.kind, Kind::kAccepted);
+  }
+}
+
+TEST_F(MetadataStoreTest, ChunksMustBeMembers) {
+  Change change = File("x");
+  const ChunkId id = HashChunk(ChunkKind::kData, "hello");
+  change.entry.content.size = 5;
+  change.entry.content.refs = {{id, 5}};
+  const auto missing = Commit({change});
+  EXPECT_EQ(missing[0].kind, Kind::kMissingChunks);
+  EXPECT_THAT(missing[0].missing, testing::ElementsAre(id));
+  const FolderId other = store_->CreateFolder("other")->id;
+  ASSERT_TRUE(store_->AddMembers(other, {id}).ok());
+  EXPECT_EQ(Commit({change})[0].kind, Kind::kMissingChunks) << "another folder's does not count";
+  ASSERT_TRUE(store_->AddMembers(folder_, {id}).ok());
+  EXPECT_EQ(Commit({change})[0].kind, Kind::kAccepted);
+}
+
+TEST_F(MetadataStoreTest, RefusesMalformedEntries) {
+  Change mode = File("m");
+  mode.entry.mode = 04755;
+  Change target = File("t");
+  target.entry.type = EntryType::kSymlink;
+  target.entry.content = Content();
+  Change sizes = File("s");
+  sizes.entry.content.size = 3;
+  Change root = File("r");
+  root.entry.path = RelPath();
+  for (const Change& change : {mode, target, sizes, root}) {
+    EXPECT_EQ(Commit({change})[0].reason, RejectReason::kMalformed);
+  }
+  const auto twice = Commit({File("x"), File("x", 0, 2)});
+  EXPECT_EQ(twice[1].reason, RejectReason::kMalformed);
+}
+
+TEST_F(MetadataStoreTest, ChangesNameEachPathOnceAtItsLatestVersion) {
+  const uint64_t first = Commit({File("x"), File("y")})[0].version;
+  const uint64_t last = Commit({File("x", first, 2)})[0].version;
+  const auto all = store_->ChangesSince(folder_, 0, 100, 1 << 20);
+  ASSERT_EQ(all->entries.size(), 2u);
+  EXPECT_EQ(all->entries[1].path, P("x"));
+  EXPECT_EQ(all->through, last);
+  const auto some = store_->ChangesSince(folder_, 0, 1, 1 << 20);
+  EXPECT_EQ(some->entries.size(), 1u);
+  EXPECT_EQ(some->through, first + 1);
+  EXPECT_FALSE(some->more_of_commit);
+  const auto none = store_->ChangesSince(folder_, last, 100, 1 << 20);
+  EXPECT_TRUE(none->entries.empty());
+}
+
+TEST_F(MetadataStoreTest, ASliceSaysWhenItsCommitGoesOn) {
+  Commit({File("a"), File("b"), File("c")});
+  EXPECT_TRUE(store_->ChangesSince(folder_, 0, 2, 1 << 20)->more_of_commit);
+  EXPECT_FALSE(store_->ChangesSince(folder_, 0, 3, 1 << 20)->more_of_commit);
+}
+
+TEST_F(MetadataStoreTest, HistoryKeepsWhatWas) {
+  uint64_t version = Commit({File("x", 0, 1)})[0].version;
+  for (int64_t mtime = 2; mtime < 5; ++mtime) {
+    version = Commit({File("x", version, mtime)})[0].version;
+  }
+  Commit({Deletion("x", version)});
+  const auto history = store_->History(folder_, P("x"), 100);
+  ASSERT_EQ(history->size(), 4u);
+  EXPECT_EQ(history->front().entry.mtime_ns, 4);
+  EXPECT_EQ(history->back().entry.mtime_ns, 1);
+}
+
+TEST_F(MetadataStoreTest, ListsByPrefixAndPage) {
+  Commit({Directory("a"), File("a/x"), File("a/y"), File("a.b"), Directory("ab"), File("ab/z")});
+  const auto below = store_->ListEntries(folder_, P("a"), std::nullopt, 100, false);
+  ASSERT_EQ(below->size(), 3u);
+  EXPECT_EQ((*below)[2].path, P("a/y"));
+  const auto page = store_->ListEntries(folder_, RelPath(), P("a/x"), 2, false);
+  EXPECT_EQ((*page)[0].path, P("a/y"));
+  EXPECT_EQ((*page)[1].path, P("a.b"));
+}
+
+TEST_F(MetadataStoreTest, NoVersionIsGivenOutTwiceWhateverTheStop) {
+  std::set<uint64_t> seen;
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < 3; ++i) {
+      const std::string path = std::to_string(round) + "-" + std::to_string(i);
+      EXPECT_TRUE(seen.insert(Commit({File(path)})[0].version).second);
+    }
+    if (round % 2 == 0) {
+      ASSERT_TRUE(store_->CloseCleanly().ok());
+    }
+    store_.reset();
+    Open();
+  }
+  EXPECT_EQ(store_->Incarnations().size(), 6u);
+}
+
+TEST_F(MetadataStoreTest, AnIncarnationBeginsAfterWhatWasKept) {
+  const uint64_t head = Commit({File("x")})[0].version;
+  store_.reset();
+  Open();
+  EXPECT_EQ(store_->Incarnations().back().first_version, head + 1);
+  // Unclean: what was reserved is passed over.
+  EXPECT_GT(Commit({File("y")})[0].version, head + 100);
+}
+
+// Random commits against a model that knows only the rules.
+TEST_F(MetadataStoreTest, RandomCommitsKeepTheTreeValid) {
+  std::mt19937 random(1);
+  const std::vector<std::string> names = {"a", "b", "a/c", "a/d", "b/c", "a/c/e", "b/c/f"};
+  std::map<std::string, uint64_t> known;
+  for (int step = 0; step < 2000; ++step) {
+    std::vector<Change> changes;
+    std::set<std::string> used;
+    for (size_t n = random() % 3 + 1; n > 0; --n) {
+      const std::string& name = names[random() % names.size()];
+      if (!used.insert(name).second) continue;
+      const uint64_t base = random() % 8 == 0 ? random() % 50 : known[name];
+      switch (random() % 3) {
+        case 0:
+          changes.push_back(Directory(name, base, random() % 2 == 0 ? 0755 : 0700));
+          break;
+        case 1:
+          changes.push_back(File(name, base, static_cast<int64_t>(random() % 1000)));
+          break;
+        default:
+          changes.push_back(Deletion(name, base));
+      }
+    }
+    const auto outcomes = Commit(changes);
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      const std::string path = changes[i].entry.path.bytes();
+      if (outcomes[i].kind == Kind::kAccepted) known[path] = outcomes[i].version;
+      if (outcomes[i].kind == Kind::kSuperseded) known[path] = outcomes[i].current->version;
+    }
+    std::map<std::string, EntryType> live;
+    const auto entries = store_->ListEntries(folder_, RelPath(), std::nullopt, 1000, false);
+    for (const Entry& entry : *entries) live[entry.path.bytes()] = entry.type;
+    for (const auto& [path, type] : live) {
+      const RelPath parent = P(path).Parent();
+      if (parent.IsRoot()) continue;
+      ASSERT_TRUE(live.contains(parent.bytes())) << path << " at step " << step;
+      ASSERT_EQ(live[parent.bytes()], EntryType::kDirectory) << path << " at step " << step;
+    }
+    ASSERT_EQ(store_->GetFolder("f")->live_entries, live.size());
+  }
+}
+
+}  // namespace
+}  // namespace filesync
