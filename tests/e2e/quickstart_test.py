@@ -1,0 +1,81 @@
+"""deploy/quickstart.sh as a user runs it: it starts, syncs, stops cleanly, and goes on."""
+import os
+import re
+import signal
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import harness
+from harness import wait_until
+
+SCRIPT = os.path.join(harness.ROOT, "deploy", "quickstart.sh")
+
+
+class QuickstartTest(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.mkdtemp(prefix="filesync-quickstart-", dir=harness.scratch())
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+        self.log = os.path.join(self.home, "output")
+
+    def start(self, *directories):
+        env = {**os.environ, "XDG_DATA_HOME": self.home,
+               "FILESYNC_PORT": str(harness.free_port()),
+               "FILESYNC_HTTP_PORT": str(harness.free_port())}
+        with open(self.log, "ab") as log:
+            process = subprocess.Popen([SCRIPT, *directories], env=env, stdout=log, stderr=log,
+                                       stdin=subprocess.DEVNULL, start_new_session=True)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        return process
+
+    def output(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def children(self):
+        """Programs that run on this test's directory."""
+        found = []
+        for name in os.listdir("/proc"):
+            if not name.isdigit():
+                continue
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:
+                    line = file.read()
+            except OSError:
+                continue
+            if self.home.encode() in line and re.match(rb"[^\0]*/(syncd|syncagent)\0", line):
+                found.append(int(name))
+        return found
+
+    def interrupt(self, process):
+        # As a terminal does: to the script's own group.
+        os.killpg(process.pid, signal.SIGINT)
+        self.assertEqual(0, process.wait(60), self.output())
+        wait_until(lambda: not self.children(), "nothing is left running", 30)
+
+    def test_start_sync_stop_and_go_on(self):
+        process = self.start()
+        base = os.path.join(self.home, "filesync-quickstart")
+        try:
+            wait_until(lambda: os.path.exists(f"{base}/B/welcome.txt"), "A's file is in B", 1200)
+            wait_until(lambda: os.path.exists(f"{base}/A/photos/not-really-a-photo.jpg"),
+                       "B's file is in A", 60)
+        except AssertionError:
+            print(self.output())
+            raise
+        self.interrupt(process)
+        with open(f"{base}/A/while-stopped", "w", encoding="ascii") as file:
+            file.write("made between two runs")
+        process = self.start()
+        wait_until(lambda: os.path.exists(f"{base}/B/while-stopped"), "it goes on", 1200)
+        self.interrupt(process)
+
+    def test_wrong_use(self):
+        result = subprocess.run([SCRIPT, "only-one"], capture_output=True, text=True, check=False)
+        self.assertEqual(2, result.returncode)
+        self.assertIn("usage", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
