@@ -146,12 +146,13 @@ absl::StatusOr<std::string> SetFileAside(const std::string& path,
                                          const std::vector<std::string>& suffixes,
                                          int64_t unix_seconds) {
   const std::string aside = fmt::format("{}.damaged-{}", path, unix_seconds);
-  if (rename(path.c_str(), aside.c_str()) != 0) return ErrnoStatus(errno, path);
+  // The file itself goes last: what belongs to it must never be found beside a new one.
   for (const std::string& suffix : suffixes) {
     if (rename((path + suffix).c_str(), (aside + suffix).c_str()) != 0 && errno != ENOENT) {
       return ErrnoStatus(errno, path + suffix);
     }
   }
+  if (rename(path.c_str(), aside.c_str()) != 0) return ErrnoStatus(errno, path);
   return aside;
 }
 
