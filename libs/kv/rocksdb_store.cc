@@ -4,10 +4,17 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/sst_file_manager.h>
 #include <rocksdb/table.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdarg>
+#include <cstdio>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "libs/base/files.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -23,19 +30,35 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   if (status.ok()) return absl::OkStatus();
   const std::string text = fmt::format("{}: {}", what, status.ToString());
   if (status.IsNotFound()) return NotFound("{}", text);
-  if (status.IsCorruption()) return DataLoss("{}; {}", text, kDamaged);
+  // A file that the store has a record of and that is gone, is damage too.
+  if (status.IsCorruption() || status.IsPathNotFound()) return DataLoss("{}; {}", text, kDamaged);
   if (status.IsNoSpace()) return ResourceExhausted("{}", text);
   if (status.IsBusy() || status.IsTryAgain()) return Unavailable("{}", text);
   return Internal("{}", text);
 }
 
-// Remembers the first background error: from then on nothing may be acknowledged.
-class HealthListener final : public rocksdb::EventListener {
+// Remembers the first error that the store can't go on from (a full disk is none: RocksDB goes
+// on by itself once there is room), and keeps writes durable in order: when a memtable is full the
+// log changes too, and without a sync in between a power cut could leave the new log's writes
+// without the old one's. A chunk's membership would survive its chunk.
+class StoreListener final : public rocksdb::EventListener {
  public:
+  // From now on until it is null.
+  void Watch(rocksdb::DB* db) { db_ = db; }
+
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     Fail(FromRocks(*status, "the store failed in the background"));
   }
+  // Called by the one thread that writes, before it writes to the new log.
+  void OnMemTableSealed(const rocksdb::MemTableInfo&) override {
+    rocksdb::DB* db = db_;
+    if (db == nullptr) return;
+    const absl::Status synced = FromRocks(db->SyncWAL(), "syncing the store's log");
+    if (!synced.ok()) Fail(synced);
+  }
+
   void Fail(const absl::Status& status) {
+    if (absl::IsResourceExhausted(status)) return;
     absl::MutexLock lock(&mutex_);
     if (health_.ok()) health_ = status;
   }
@@ -45,8 +68,27 @@ class HealthListener final : public rocksdb::EventListener {
   }
 
  private:
+  std::atomic<rocksdb::DB*> db_ = nullptr;
   mutable absl::Mutex mutex_;
   absl::Status health_ ABSL_GUARDED_BY(mutex_);
+};
+
+// RocksDB's own log file would end the process: its writer aborts on the first line after one
+// that failed, as when the disk is full.
+class InfoLog final : public rocksdb::Logger {
+ public:
+  explicit InfoLog(std::function<void(std::string_view)> warn)
+      : rocksdb::Logger(rocksdb::InfoLogLevel::WARN_LEVEL), warn_(std::move(warn)) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    if (warn_ == nullptr) return;
+    char line[1024];
+    const int size = vsnprintf(line, sizeof(line), format, arguments);
+    if (size > 0) warn_({line, std::min<size_t>(size, sizeof(line) - 1)});
+  }
+
+ private:
+  const std::function<void(std::string_view)> warn_;
 };
 
 class RocksSnapshot final : public KvSnapshot {
@@ -82,14 +124,17 @@ class RocksDbStore final : public KvStore {
  public:
   RocksDbStore(std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> handles,
                size_t tables, std::shared_ptr<rocksdb::Cache> cache,
-               std::shared_ptr<HealthListener> listener)
+               std::shared_ptr<StoreListener> listener)
       : db_(std::move(db)),
         handles_(std::move(handles)),
         tables_(tables),
         cache_(std::move(cache)),
-        listener_(std::move(listener)) {}
+        listener_(std::move(listener)) {
+    listener_->Watch(db_.get());
+  }
 
   ~RocksDbStore() override {
+    listener_->Watch(nullptr);
     for (rocksdb::ColumnFamilyHandle* handle : handles_) {
       (void)db_->DestroyColumnFamilyHandle(handle);
     }
@@ -172,10 +217,33 @@ class RocksDbStore final : public KvStore {
       }
       figures.emplace_back(name, static_cast<double>(sum));
     }
+    rocksdb::VectorLogPtr logs;
+    if (db_->GetSortedWalFiles(logs).ok()) {
+      uint64_t sum = 0;
+      for (const auto& log : logs) sum += log->SizeFileBytes();
+      figures.emplace_back("log", static_cast<double>(sum));
+    }
     return figures;
   }
 
   absl::Status Health() override { return listener_->health(); }
+
+  // RocksDB looks for its tables when it opens, but for a blob file only when one is read.
+  absl::Status CheckBlobFiles() {
+    for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+      rocksdb::ColumnFamilyMetaData family;
+      db_->GetColumnFamilyMetaData(handle, &family);
+      for (const rocksdb::BlobMetaData& blob : family.blob_files) {
+        uint64_t size = 0;
+        const std::string path = blob.blob_file_path + "/" + blob.blob_file_name;
+        FS_RETURN_IF_ERROR(FromRocks(db_->GetEnv()->GetFileSize(path, &size), path));
+        if (size == blob.blob_file_size) continue;
+        return DataLoss("{} has {} bytes instead of {}; {}", path, size, blob.blob_file_size,
+                        kDamaged);
+      }
+    }
+    return absl::OkStatus();
+  }
 
  private:
   static rocksdb::ReadOptions ReadOptions(const KvSnapshot* snapshot) {
@@ -190,7 +258,7 @@ class RocksDbStore final : public KvStore {
   const std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   const size_t tables_;
   const std::shared_ptr<rocksdb::Cache> cache_;
-  const std::shared_ptr<HealthListener> listener_;
+  const std::shared_ptr<StoreListener> listener_;
 };
 
 rocksdb::ColumnFamilyOptions TableOptions(const RocksDbOptions& options, bool large_values,
@@ -218,7 +286,8 @@ rocksdb::ColumnFamilyOptions TableOptions(const RocksDbOptions& options, bool la
   return family;
 }
 
-rocksdb::DBOptions DatabaseOptions(const std::shared_ptr<HealthListener>& listener) {
+rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& store,
+                                   const std::shared_ptr<StoreListener>& listener) {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
@@ -230,19 +299,40 @@ rocksdb::DBOptions DatabaseOptions(const std::shared_ptr<HealthListener>& listen
   options.bytes_per_sync = 1 << 20;
   options.wal_bytes_per_sync = 1 << 20;
   options.max_total_wal_size = 256 << 20;
-  options.keep_log_file_num = 3;
-  options.max_log_file_size = 4 << 20;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  options.info_log = std::make_shared<InfoLog>(store.warn);
   options.listeners.push_back(listener);
+  // Looks for room every few seconds after the disk was full, and goes on.
+  options.sst_file_manager.reset(rocksdb::NewSstFileManager(options.env));
   return options;
+}
+
+bool IsLocked(const rocksdb::Status& status) {
+  const std::string text = status.ToString();
+  return status.IsIOError() && (text.find("lock hold by current process") != std::string::npos ||
+                                text.find("While lock file") != std::string::npos);
+}
+
+// Without this, RocksDB would start afresh where its file CURRENT got lost, and delete the rest.
+absl::Status CheckNotHeadless(const std::string& directory) {
+  FS_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListNames(directory));
+  bool has_data = false;
+  for (const std::string& name : names) {
+    if (name == "CURRENT") return absl::OkStatus();
+    has_data =
+        has_data || name.ends_with(".sst") || name.ends_with(".blob") || name.ends_with(".log");
+  }
+  if (!has_data) return absl::OkStatus();
+  return DataLoss("the store in {} has data and no file CURRENT; {}", directory, kDamaged);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<KvStore>> OpenRocksDbStore(const RocksDbOptions& options) {
+  FS_RETURN_IF_ERROR(Annotate(MakeDirectories(options.directory), "making the store's directory"));
+  FS_RETURN_IF_ERROR(CheckNotHeadless(options.directory));
   const std::shared_ptr<rocksdb::Cache> cache = rocksdb::NewLRUCache(options.block_cache_bytes);
-  const auto listener = std::make_shared<HealthListener>();
-  const rocksdb::DBOptions database = DatabaseOptions(listener);
+  const auto listener = std::make_shared<StoreListener>();
+  const rocksdb::DBOptions database = DatabaseOptions(options, listener);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (const KvTableOptions& table : options.tables) {
     families.emplace_back(table.name, TableOptions(options, table.large_values, cache));
@@ -262,16 +352,17 @@ absl::StatusOr<std::unique_ptr<KvStore>> OpenRocksDbStore(const RocksDbOptions& 
   const rocksdb::Status opened =
       rocksdb::DB::Open(database, options.directory, families, &handles, &db);
   if (!opened.ok()) {
-    const std::string text = opened.ToString();
-    if (opened.IsIOError() && text.find("lock") != std::string::npos) {
+    if (IsLocked(opened)) {
       return FailedPrecondition(
-          "another process has the data directory {} open; stop it first, or use another --data",
+          "another process has the data directory {} open; stop it first, or use another one",
           options.directory);
     }
     return FromRocks(opened, fmt::format("opening the store in {}", options.directory));
   }
-  return std::unique_ptr<KvStore>(std::make_unique<RocksDbStore>(
-      std::unique_ptr<rocksdb::DB>(db), std::move(handles), families.size(), cache, listener));
+  auto store = std::make_unique<RocksDbStore>(std::unique_ptr<rocksdb::DB>(db), std::move(handles),
+                                              families.size(), cache, listener);
+  FS_RETURN_IF_ERROR(store->CheckBlobFiles());
+  return std::unique_ptr<KvStore>(std::move(store));
 }
 
 }  // namespace filesync

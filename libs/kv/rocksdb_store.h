@@ -5,8 +5,10 @@
 // too; never RocksDB's repair. Memory is bounded by the options below. Thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,6 +26,8 @@ struct RocksDbOptions {
   std::vector<KvTableOptions> tables;
   size_t block_cache_bytes = 64 << 20;   // shared by all tables
   size_t write_buffer_bytes = 32 << 20;  // of a large_values table's memtable; others a quarter
+  // Gets RocksDB's warnings and errors, from any of its threads; may be null.
+  std::function<void(std::string_view line)> warn;
 };
 
 // FailedPrecondition when another process holds the directory, DataLoss when the store is
