@@ -60,6 +60,9 @@ bool PassesInChild(const std::function<void()>& body);
 void BecomeNobody();
 // In a child: file systems know neither RENAME_NOREPLACE nor RENAME_EXCHANGE from now on.
 void ForbidRenameFlags();
+// In a child: from now on `hook` runs before each rename but the trees' own, with its number from
+// 1: another program that acts at the worst moment.
+void BeforeEachRename(std::function<void(int number)> hook);
 // In a child: mounts a tmpfs of `bytes`; false where that is not allowed.
 bool MountTinyTmpfs(const std::string& path, size_t bytes);
 // In a child: allows `count` inotify watches; false where that is not allowed.

@@ -6,11 +6,13 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -25,6 +27,40 @@
 #include "libs/base/unique_fd.h"
 
 namespace filesync {
+namespace {
+
+// An argument that the call does not have, by which a filter knows it.
+constexpr long kUnnoticed = 0x5eed;
+
+long UnnoticedRename(long from, const char* from_name, long to, const char* to_name, long flags) {
+  return syscall(SYS_renameat2, from, from_name, to, to_name, flags, kUnnoticed);
+}
+
+std::function<void(int)> before_rename;
+int renames = 0;
+
+// Runs instead of a rename, in the thread that wanted it, and does it after the hook.
+void OnRename(int, siginfo_t* info, void* context) {
+#if defined(__x86_64__)
+  greg_t* const registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  auto& result = registers[REG_RAX];
+  const auto arguments = {registers[REG_RDI], registers[REG_RSI], registers[REG_RDX],
+                          registers[REG_R10], registers[REG_R8]};
+#elif defined(__aarch64__)
+  auto* const registers = static_cast<ucontext_t*>(context)->uc_mcontext.regs;
+  auto& result = registers[0];
+  const auto arguments = {registers[0], registers[1], registers[2], registers[3], registers[4]};
+#endif
+  before_rename(++renames);
+  const auto* argument = arguments.begin();
+  const long flags = info->si_syscall == SYS_renameat2 ? static_cast<long>(argument[4]) : 0;
+  const long done = UnnoticedRename(
+      static_cast<int>(argument[0]), reinterpret_cast<const char*>(argument[1]),
+      static_cast<int>(argument[2]), reinterpret_cast<const char*>(argument[3]), flags);
+  result = done == 0 ? 0 : -errno;
+}
+
+}  // namespace
 
 TemporaryTree::TemporaryTree(const std::string& base) {
   std::string pattern = base + "/filesync_location_XXXXXX";
@@ -66,11 +102,12 @@ void TemporaryTree::Symlink(const std::string& target, std::string_view relative
 }
 
 void TemporaryTree::Rename(std::string_view from, std::string_view to) const {
-  ASSERT_EQ(rename(At(from).c_str(), At(to).c_str()), 0) << At(from);
+  ASSERT_EQ(UnnoticedRename(AT_FDCWD, At(from).c_str(), AT_FDCWD, At(to).c_str(), 0), 0)
+      << At(from);
 }
 
 void TemporaryTree::Exchange(std::string_view a, std::string_view b) const {
-  ASSERT_EQ(renameat2(AT_FDCWD, At(a).c_str(), AT_FDCWD, At(b).c_str(), RENAME_EXCHANGE), 0);
+  ASSERT_EQ(UnnoticedRename(AT_FDCWD, At(a).c_str(), AT_FDCWD, At(b).c_str(), RENAME_EXCHANGE), 0);
 }
 
 void TemporaryTree::Delete(std::string_view relative) const {
@@ -150,6 +187,27 @@ void ForbidRenameFlags() {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(flags)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  sock_fprog filter = {std::size(program), program};
+  ASSERT_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ASSERT_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+void BeforeEachRename(std::function<void(int)> hook) {
+  before_rename = std::move(hook);
+  struct sigaction action {};
+  action.sa_sigaction = OnRename;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER;
+  ASSERT_EQ(sigaction(SIGSYS, &action, nullptr), 0);
+  const auto last = static_cast<uint32_t>(offsetof(seccomp_data, args) + 5 * sizeof(uint64_t));
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_renameat2, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, last),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kUnnoticed, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   sock_fprog filter = {std::size(program), program};
