@@ -84,12 +84,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
       (situation.LocalUnchanged() || (situation.absent() && !situation.base.has_value()));
   if (nothing) {
     context_->Release(path);
-    if (context_->unknown.erase(path) > 0) {
-      // It could not be listed: only another scan can tell.
-      context_->scan_subtree(path);
-    } else {
-      context_->ClearFailure(path);
-    }
+    context_->ClearFailure(path);
     return;
   }
   if (absl::Status proven = ProveSameFileSystem(situation); !proven.ok()) {

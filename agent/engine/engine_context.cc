@@ -1,6 +1,7 @@
 #include "agent/engine/engine_context.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "libs/base/status.h"
 
@@ -39,6 +40,16 @@ void EngineContext::Fail(const RelPath& path, const absl::Status& why) {
   if (known) return;
   log->Warn("{}: {}", path.ForPeople(), ToStd(why.message()));
   Emit(SyncEvent::Kind::kFailed, path, std::string(ToStd(why.message())));
+}
+
+void EngineContext::ForgetUnknown(const RelPath& directory) {
+  for (auto it = unknown.begin(); it != unknown.end();) {
+    const auto here = it++;
+    if (!here->first.IsAtOrBelow(directory)) continue;
+    if (std::exchange(here->second, false)) continue;
+    failures.Clear(here->first);
+    unknown.erase(here);
+  }
 }
 
 Entry ToEntry(const LocalEntry& local) {

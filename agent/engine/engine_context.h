@@ -122,8 +122,9 @@ struct EngineContext {
   // How often a path was found being written, or refused for what should pass by itself.
   std::map<RelPath, int> busy;
   std::map<RelPath, int> rejected;
-  // Directories that could not be listed, and what is never synced: each said once.
-  absl::flat_hash_set<RelPath> unknown;
+  // Directories that could not be listed; true when the scan under way found them so.
+  absl::flat_hash_map<RelPath, bool> unknown;
+  // What is never synced: each said once.
   absl::flat_hash_set<std::string> skipped;
   // Paths found missing that wait until deletions may go.
   absl::flat_hash_set<RelPath> deletions_seen;
@@ -143,8 +144,14 @@ struct EngineContext {
   // `path` came right, unless it is a directory that could not be listed: what it holds is
   // known only after another scan.
   void ClearFailure(const RelPath& path) {
-    if (!unknown.contains(path)) failures.Clear(path);
+    if (unknown.contains(path)) {
+      scan_subtree(path);
+    } else {
+      failures.Clear(path);
+    }
   }
+  // A scan of `directory` ended: what it could list there is no longer unknown.
+  void ForgetUnknown(const RelPath& directory);
   // Remembers that `path` failed and tries again later.
   void Fail(const RelPath& path, const absl::Status& why);
   void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "") {

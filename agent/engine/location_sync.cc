@@ -199,7 +199,7 @@ ObserverEvents LocationSync::MakeObserverEvents() {
       context_.Dirty(directory);
     } else {
       context_.Fail(directory, why);
-      context_.unknown.insert(directory);
+      context_.unknown[directory] = true;
     }
   };
   events.on_skipped = [this](const std::string& what) {
@@ -216,9 +216,7 @@ ObserverEvents LocationSync::MakeObserverEvents() {
         context_.halt = Annotate(status, "cannot scan");
       }
     }
-    if (status.ok() && !context_.unknown.contains(directory)) {
-      context_.failures.Clear(directory);
-    }
+    if (status.ok()) context_.ForgetUnknown(directory);
     if (!full) return;
     scanned_ = scanned_ || status.ok();
     ++context_.stats.scans;
