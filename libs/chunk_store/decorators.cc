@@ -12,7 +12,7 @@ class VerifyingChunkStore final : public ChunkStore {
 
   absl::Status Put(const std::vector<StoredChunk>& chunks) override {
     for (const StoredChunk& chunk : chunks) {
-      FS_RETURN_IF_ERROR(DecodeAndVerifyFrame(chunk.frame, chunk.kind, chunk.id).status());
+      FS_RETURN_IF_ERROR(VerifyFrame(chunk.frame, chunk.kind, chunk.id));
     }
     return store_->Put(chunks);
   }

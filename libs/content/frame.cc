@@ -47,6 +47,16 @@ std::string Header(FrameCodec codec, size_t plain_size) {
   return header;
 }
 
+absl::Status CheckRawSize(std::string_view payload, uint32_t declared) {
+  if (payload.size() == declared) return absl::OkStatus();
+  return DataLoss("the frame declares {} bytes and holds {}", declared, payload.size());
+}
+
+absl::Status CheckHash(std::string_view plain, ChunkKind kind, const ChunkId& id) {
+  if (HashChunk(kind, plain) == id) return absl::OkStatus();
+  return DataLoss("chunk {} does not hash to its id", id.ToHex());
+}
+
 }  // namespace
 
 std::string EncodeFrame(std::string_view plain, const FrameOptions& options) {
@@ -89,9 +99,7 @@ absl::StatusOr<std::string> DecodeFrame(std::string_view frame) {
   FS_ASSIGN_OR_RETURN(const uint32_t size, FramePlainSize(frame));
   const std::string_view payload = frame.substr(kFrameHeaderSize);
   if (static_cast<FrameCodec>(frame[0]) == FrameCodec::kRaw) {
-    if (payload.size() != size) {
-      return DataLoss("the frame declares {} bytes and holds {}", size, payload.size());
-    }
+    FS_RETURN_IF_ERROR(CheckRawSize(payload, size));
     return std::string(payload);
   }
   std::string plain(size, '\0');
@@ -107,10 +115,18 @@ absl::StatusOr<std::string> DecodeFrame(std::string_view frame) {
 absl::StatusOr<std::string> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
                                                  const ChunkId& id) {
   FS_ASSIGN_OR_RETURN(std::string plain, DecodeFrame(frame));
-  if (HashChunk(kind, plain) != id) {
-    return DataLoss("chunk {} does not hash to its id", id.ToHex());
-  }
+  FS_RETURN_IF_ERROR(CheckHash(plain, kind, id));
   return plain;
+}
+
+absl::Status VerifyFrame(std::string_view frame, ChunkKind kind, const ChunkId& id) {
+  FS_ASSIGN_OR_RETURN(const uint32_t size, FramePlainSize(frame));
+  if (static_cast<FrameCodec>(frame[0]) != FrameCodec::kRaw) {
+    return DecodeAndVerifyFrame(frame, kind, id).status();
+  }
+  const std::string_view payload = frame.substr(kFrameHeaderSize);
+  FS_RETURN_IF_ERROR(CheckRawSize(payload, size));
+  return CheckHash(payload, kind, id);
 }
 
 }  // namespace filesync

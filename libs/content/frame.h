@@ -45,4 +45,7 @@ absl::StatusOr<std::string> DecodeFrame(std::string_view frame);
 absl::StatusOr<std::string> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
                                                  const ChunkId& id);
 
+// The check alone, which copies nothing of a raw frame.
+absl::Status VerifyFrame(std::string_view frame, ChunkKind kind, const ChunkId& id);
+
 }  // namespace filesync

@@ -14,7 +14,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/chunk_store/decorators.h"
-#include "libs/chunk_store/kv_chunk_store.h"
+#include "libs/chunk_store/pack_chunk_store.h"
 #include "libs/kv/rocksdb_store.h"
 #include "libs/wire/http.h"
 #include "services/admin/admin_service.h"
@@ -85,13 +85,19 @@ absl::Status SyncServer::Parts::OpenStore(const ServerConfig& config) {
   for (const auto& [name, large_values] : MetadataTables()) {
     options.tables.push_back({name, large_values});
   }
-  const auto chunk_table = static_cast<KvTable>(options.tables.size());
+  PackChunkStoreOptions chunk_options;
+  chunk_options.directory = config.data + "/packs";
+  chunk_options.chunks = static_cast<KvTable>(options.tables.size());
   options.tables.push_back({"chunks", /*large_values=*/true});
+  chunk_options.packs = static_cast<KvTable>(options.tables.size());
+  options.tables.push_back({"packs", /*large_values=*/false});
   FS_ASSIGN_OR_RETURN(kv, OpenRocksDbStore(options));
   MetadataOptions metadata_options;
   metadata_options.directory = config.data;
   FS_ASSIGN_OR_RETURN(metadata, OpenMetadataStore(kv.get(), clock, metadata_options));
-  chunks = NewVerifyingChunkStore(NewKvChunkStore(kv.get(), chunk_table));
+  FS_ASSIGN_OR_RETURN(std::unique_ptr<ChunkStore> packs,
+                      OpenPackChunkStore(kv.get(), chunk_options));
+  chunks = NewVerifyingChunkStore(std::move(packs));
   metadata->OnPublished([this](FolderId folder, uint64_t head) { hub.Published(folder, head); });
   return absl::OkStatus();
 }

@@ -1,0 +1,101 @@
+#include "libs/chunk_store/pack_file.h"
+
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+// Far below IOV_MAX.
+constexpr size_t kFramesPerWrite = 256;
+constexpr uint64_t kBlock = 4096;
+
+absl::Status WriteError(int error, std::string_view what) {
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
+    return ResourceExhausted("{}: {}", what, ToStd(ErrnoStatus(error, "the disk").message()));
+  }
+  return ErrnoStatus(error, what);
+}
+
+}  // namespace
+
+bool PackFile::failed() const { return failed_; }
+
+absl::Status PackFile::Failed(absl::Status why) {
+  failed_ = true;
+  return why;
+}
+
+absl::StatusOr<uint64_t> PackFile::Append(const std::vector<std::string_view>& frames) {
+  uint64_t size = 0;
+  for (const std::string_view frame : frames) size += frame.size();
+  const uint64_t offset = end_.fetch_add(size);
+  FS_RETURN_IF_ERROR(WriteAt(offset, frames));
+  FS_RETURN_IF_ERROR(SyncUpTo(++written_));
+  return offset;
+}
+
+absl::Status PackFile::WriteAt(uint64_t offset, const std::vector<std::string_view>& frames) {
+  size_t next = 0;
+  size_t skip = 0;  // of frames[next], already written
+  while (next < frames.size()) {
+    iovec parts[kFramesPerWrite];
+    size_t count = 0;
+    for (size_t i = next; i < frames.size() && count < kFramesPerWrite; ++i, ++count) {
+      const std::string_view rest = i == next ? frames[i].substr(skip) : frames[i];
+      parts[count] = {const_cast<char*>(rest.data()), rest.size()};
+    }
+    ssize_t wrote = pwritev(fd_.get(), parts, static_cast<int>(count), static_cast<off_t>(offset));
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return Failed(WriteError(errno, "writing a chunk pack"));
+    offset += static_cast<uint64_t>(wrote);
+    while (next < frames.size() && static_cast<size_t>(wrote) >= frames[next].size() - skip) {
+      wrote -= static_cast<ssize_t>(frames[next].size() - skip);
+      skip = 0;
+      ++next;
+    }
+    skip += static_cast<size_t>(wrote);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PackFile::SyncUpTo(uint64_t ticket) {
+  absl::MutexLock lock(&sync_mutex_);
+  if (failed_) return FailedPrecondition("an earlier write to this chunk pack failed");
+  if (synced_ >= ticket) return absl::OkStatus();
+  const uint64_t covered = written_;
+  if (fdatasync(fd_.get()) != 0) return Failed(WriteError(errno, "syncing a chunk pack"));
+  synced_ = covered;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> PackFile::Read(uint64_t offset, size_t size) const {
+  std::string frame(size, '\0');
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t got =
+        pread(fd_.get(), frame.data() + done, size - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return ErrnoStatus(errno, "reading a chunk pack");
+    if (got == 0) return DataLoss("chunk pack {} ends at {}, in a frame", number_, offset + done);
+    done += static_cast<size_t>(got);
+  }
+  return frame;
+}
+
+void PackFile::Free(uint64_t offset, size_t size) {
+  const uint64_t begin = (offset + kBlock - 1) / kBlock * kBlock;
+  const uint64_t end = (offset + size) / kBlock * kBlock;
+  if (begin >= end) return;
+  // Where the file system can't, the space comes back with the whole pack.
+  (void)fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+                  static_cast<off_t>(end - begin));
+}
+
+}  // namespace filesync

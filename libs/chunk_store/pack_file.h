@@ -1,0 +1,56 @@
+// PackFile: an append-only file of frames, one after the other; where each stands is known to
+// whoever appended it. Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "libs/base/unique_fd.h"
+
+namespace filesync {
+
+class PackFile {
+ public:
+  // `fd` is open for reading and writing and ends at `size`.
+  PackFile(UniqueFd fd, uint64_t number, uint64_t size)
+      : fd_(std::move(fd)), number_(number), end_(size) {}
+
+  uint64_t number() const { return number_; }
+  uint64_t size() const { return end_; }
+
+  // Writes the frames behind each other and on disk (fdatasync; appends at the same time share
+  // one), and returns the offset of the first. After an error nothing can be appended any more:
+  // what the kernel dropped it reports only once.
+  // Errors: ResourceExhausted when the disk is full; FailedPrecondition after an error.
+  absl::StatusOr<uint64_t> Append(const std::vector<std::string_view>& frames);
+  bool failed() const;
+
+  // DataLoss when the file ends before `offset` + `size`.
+  absl::StatusOr<std::string> Read(uint64_t offset, size_t size) const;
+
+  // Gives the space of a frame that nobody needs any more back to the file system, where it can.
+  void Free(uint64_t offset, size_t size);
+
+ private:
+  absl::Status WriteAt(uint64_t offset, const std::vector<std::string_view>& frames);
+  absl::Status SyncUpTo(uint64_t ticket);
+  absl::Status Failed(absl::Status why);
+
+  const UniqueFd fd_;
+  const uint64_t number_;
+  std::atomic<uint64_t> end_;
+  // Appends that were written.
+  std::atomic<uint64_t> written_ = 0;
+  // Held while syncing: who waits for it is served by one more sync at most.
+  absl::Mutex sync_mutex_;
+  uint64_t synced_ ABSL_GUARDED_BY(sync_mutex_) = 0;
+  std::atomic<bool> failed_ = false;
+};
+
+}  // namespace filesync
