@@ -52,6 +52,7 @@ void AgentMetrics::Refresh(const SyncStatus& status) {
     Raise(definition, labels, static_cast<double>(to));
   };
   set(metric::kAgentScanSeconds, status.scan_seconds);
+  set(metric::kAgentAppliedVersion, static_cast<double>(status.applied_version));
   set(metric::kAgentPendingLocal, static_cast<double>(status.pending_local));
   set(metric::kAgentPendingRemote, static_cast<double>(status.pending_remote));
   set(metric::kAgentFailedPaths, static_cast<double>(status.failed_count));

@@ -60,6 +60,8 @@ inline constexpr MetricDefinition kAgentState = {
 inline constexpr MetricDefinition kAgentScanSeconds = {"filesync_agent_scan_seconds",
                                                        "Duration of the last full scan"};
 inline constexpr MetricDefinition kAgentScans = {"filesync_agent_scans_total", "Full scans"};
+inline constexpr MetricDefinition kAgentAppliedVersion = {
+    "filesync_agent_applied_version", "Version up to which the folder's changes are applied here"};
 inline constexpr MetricDefinition kAgentPendingLocal = {"filesync_agent_pending_local",
                                                         "Local changes not committed yet"};
 inline constexpr MetricDefinition kAgentPendingRemote = {"filesync_agent_pending_remote",

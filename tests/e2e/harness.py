@@ -111,6 +111,14 @@ class Process:
         return 0
 
 
+def metric(port, name):
+    """Sum of a metric over its labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+               if line.startswith((name + "{", name + " ")))
+
+
 class Server:
     def __init__(self, base, name="server", port=None):
         self.data = os.path.join(base, name + "-data")
@@ -129,6 +137,9 @@ class Server:
             [SYNCD, "--listen", self.address, "--data", self.data,
              "--http", f"127.0.0.1:{self.http}"], self.log)
         wait_until(self.ready, f"syncd is ready\n{self.process.output()}")
+
+    def metric(self, name):
+        return metric(self.http, name)
 
     def ready(self):
         if not self.process.running():
@@ -181,11 +192,7 @@ class Agent:
         return self.status().get("state") == "in sync"
 
     def metric(self, name):
-        """Sum of a metric over its labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=5) as answer:
-            text = answer.read().decode()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                   if line.startswith((name + "{", name + " ")))
+        return metric(self.http, name)
 
     def path(self, name):
         return os.path.join(self.dir, name)
