@@ -7,6 +7,7 @@ namespace {
 
 constexpr absl::Duration kLongestHold = absl::Seconds(10);
 constexpr int kRestPerWork = 3;  // at most a quarter of the time on one path
+constexpr absl::Duration kCheap = absl::Milliseconds(10);
 constexpr size_t kHoldsBeforePruning = 4096;
 
 }  // namespace
@@ -21,8 +22,8 @@ void DirtyQueue::Set(const RelPath& path, absl::Time time) {
 }
 
 void DirtyQueue::Add(const RelPath& path, absl::Time not_before) {
-  if (const auto held = held_until_.find(path); held != held_until_.end()) {
-    not_before = std::max(not_before, held->second);
+  if (const auto held = holds_.find(path); held != holds_.end()) {
+    not_before = std::max(not_before, held->second.until);
   }
   const auto it = when_.find(path);
   if (it != when_.end() && it->second <= not_before) return;
@@ -50,13 +51,18 @@ void DirtyQueue::Remove(const RelPath& path) {
 }
 
 void DirtyQueue::Handled(const RelPath& path, absl::Time now, absl::Duration cost) {
-  const absl::Duration rest = std::min(cost * kRestPerWork, kLongestHold);
   // Saves that cost nearly nothing need no rest.
-  if (rest < absl::Milliseconds(30)) return;
-  if (held_until_.size() >= kHoldsBeforePruning) {
-    absl::erase_if(held_until_, [now](const auto& hold) { return hold.second <= now; });
+  if (cost < kCheap) return;
+  if (holds_.size() >= kHoldsBeforePruning) {
+    absl::erase_if(holds_,
+                   [now](const auto& hold) { return hold.second.handled + kLongestHold <= now; });
   }
-  held_until_[path] = now + rest;
+  const auto [it, first] = holds_.try_emplace(path);
+  Hold& hold = it->second;
+  const bool again = !first && now - cost - hold.handled < kLongestHold;
+  hold.repetitions = again ? std::min(hold.repetitions + 1, kRestPerWork) : 0;
+  hold.handled = now;
+  hold.until = now + std::min(cost * hold.repetitions, kLongestHold);
 }
 
 absl::Time DirtyQueue::NextTime() const {

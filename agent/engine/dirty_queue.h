@@ -3,7 +3,7 @@
 //
 // Hold-back: a path that keeps changing is looked at in proportion to what looking costs (a
 // quarter of the time at most, 10 s apart at most), so a log file that grows all the time does
-// not keep an agent busy, while the first save on a quiet path goes at once.
+// not keep an agent busy, while the first two saves on a quiet path go at once.
 #pragma once
 
 #include <set>
@@ -35,11 +35,16 @@ class DirtyQueue {
   std::vector<RelPath> Some(size_t limit) const;
 
  private:
+  struct Hold {
+    absl::Time handled;
+    absl::Time until;
+    int repetitions = 0;  // handlings that followed one another closely
+  };
   void Set(const RelPath& path, absl::Time time);
 
   absl::flat_hash_map<RelPath, absl::Time> when_;
   std::set<std::pair<absl::Time, RelPath>> order_;
-  absl::flat_hash_map<RelPath, absl::Time> held_until_;
+  absl::flat_hash_map<RelPath, Hold> holds_;
 };
 
 }  // namespace filesync

@@ -1,6 +1,7 @@
 #include "agent/engine/file_preparer.h"
 
 #include <cerrno>
+#include <cstring>
 
 #include "libs/base/status.h"
 #include "libs/chunking/fast_cdc.h"
@@ -9,7 +10,9 @@
 namespace filesync {
 namespace {
 
-constexpr size_t kReadSize = 4 << 20;
+// What is read at once stays in the processor's cache until it is hashed.
+constexpr size_t kReadSize = 1 << 20;
+constexpr size_t kLargestKept = 4 << 20;
 // Two ticks of the slowest common kernel clock (100 Hz).
 constexpr absl::Duration kRacyWindow = absl::Milliseconds(20);
 // One write(2) stamps the file when it begins and may still be copying: with a writer present,
@@ -56,7 +59,7 @@ PreparedFile FilePreparer::Prepare(const RelPath& path, uint32_t previous_averag
       exact ? previous_average : ChunkSizes::ForFileSize(before->size, previous_average).average;
   PreparedFile prepared;
   bool keep = false;
-  if (before->size <= kReadSize) {
+  if (before->size <= kLargestKept) {
     keep = keep_budget.fetch_sub(static_cast<int64_t>(before->size)) >=
            static_cast<int64_t>(before->size);
   }
@@ -98,20 +101,20 @@ absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint
   const ChunkSizes sizes{average};
   ContentBuilder builder(average);
   // Holds unread input plus what is left of a chunk: never less than the largest chunk.
-  std::string buffer(std::min<uint64_t>(before.size, std::max<size_t>(kReadSize, 2 * sizes.max())),
-                     '\0');
+  const size_t capacity = std::min<uint64_t>(
+      before.size, keep ? kLargestKept : std::max<size_t>(kReadSize, 2 * sizes.max()));
+  std::string buffer(capacity, '\0');
   size_t begin = 0;
   size_t end = 0;
   uint64_t offset = 0;
   while (offset < before.size || begin < end) {
     if (end - begin < sizes.max() && offset < before.size) {
-      buffer.erase(0, begin);
+      keep = keep && begin == 0;
+      std::memmove(buffer.data(), buffer.data() + begin, end - begin);
       end -= begin;
       begin = 0;
-      buffer.resize(std::min<uint64_t>(end + (before.size - offset),
-                                       std::max<size_t>(kReadSize, 2 * sizes.max())));
-      FS_ASSIGN_OR_RETURN(const size_t got,
-                          file.ReadAt(offset, buffer.data() + end, buffer.size() - end));
+      const size_t wanted = std::min<uint64_t>(capacity - end, before.size - offset);
+      FS_ASSIGN_OR_RETURN(const size_t got, file.ReadAt(offset, buffer.data() + end, wanted));
       if (got == 0) return Aborted("it became shorter while it was read");
       offset += got;
       end += got;
@@ -126,8 +129,8 @@ absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint
   bytes_hashed_ += before.size;
   FS_ASSIGN_OR_RETURN(prepared.content, builder.Finish(prepared.pieces));
   prepared.chunks = builder.chunks();
-  // With everything read in one go, the buffer still is the file.
-  if (keep && buffer.size() == before.size) prepared.bytes = std::move(buffer);
+  // A buffer of the file's size still is the file.
+  if (keep) prepared.bytes = std::move(buffer);
   return absl::OkStatus();
 }
 

@@ -19,4 +19,9 @@ struct ProcessFigures {
 };
 ProcessFigures ReadProcessFigures();
 
+// Lets the C library keep freed message buffers for the next ones, instead of giving every one
+// back to the kernel and having its pages cleared anew: a quarter of the cost of moving bulk data.
+// For a program's start; it may keep up to 32 MiB more per arena.
+void KeepFreedBuffers();
+
 }  // namespace filesync

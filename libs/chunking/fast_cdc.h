@@ -1,7 +1,7 @@
 // FastCdc: content-defined chunk boundaries.
 //
 // FastCDC (Xia et al., "FastCDC: a Fast and Efficient Content-Defined Chunking Approach for
-// Data Deduplication", USENIX ATC 2016; two bytes per step as in the 2020 journal version)
+// Data Deduplication", USENIX ATC 2016)
 // with normalised chunking on a Gear hash. The Gear table is derived, not invented: entry i is
 // the first 8 bytes, big-endian, of BLAKE3 derive-key("filesync 2026 gear table v1") over
 // byte i. Boundaries are part of the format; golden vectors hold them. Thread-compatible.

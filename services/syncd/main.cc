@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "libs/base/clock.h"
+#include "libs/base/proc.h"
 #include "libs/base/status.h"
 #include "services/syncd/config.h"
 #include "services/syncd/health_check.h"
@@ -54,6 +55,7 @@ int Serve(const ServerConfig& config) {
 }  // namespace filesync
 
 int main(int argc, char** argv) {
+  filesync::KeepFreedBuffers();
   // gRPC writes to stderr by itself; what operators need is in this program's own log.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   const filesync::CommandLine line = filesync::ParseCommandLine(argc, argv, std::cout, std::cerr);
