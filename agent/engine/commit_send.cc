@@ -95,7 +95,8 @@ void CommitFlow::FinishRound(Batch& batch) {
   if (batch.round->large) --large_rounds_;
   const absl::Time now = context_->clock->Now();
   for (const UploadItem& item : batch.uploads) {
-    context_->dirty.Handled(item.path, now, now - batch.round->started);
+    context_->dirty.Handled(
+        item.path, now, (now - batch.round->started) / static_cast<int64_t>(batch.uploads.size()));
   }
   batch.uploads.clear();
   batch.round.reset();

@@ -8,7 +8,6 @@ namespace {
 constexpr absl::Duration kLongestHold = absl::Seconds(10);
 constexpr int kRestPerWork = 3;  // at most a quarter of the time on one path
 constexpr absl::Duration kCheap = absl::Milliseconds(10);
-constexpr size_t kHoldsBeforePruning = 4096;
 
 }  // namespace
 
@@ -53,9 +52,10 @@ void DirtyQueue::Remove(const RelPath& path) {
 void DirtyQueue::Handled(const RelPath& path, absl::Time now, absl::Duration cost) {
   // Saves that cost nearly nothing need no rest.
   if (cost < kCheap) return;
-  if (holds_.size() >= kHoldsBeforePruning) {
+  if (holds_.size() >= prune_at_) {
     absl::erase_if(holds_,
                    [now](const auto& hold) { return hold.second.handled + kLongestHold <= now; });
+    prune_at_ = std::max(kHoldsBeforePruning, 2 * holds_.size());
   }
   const auto [it, first] = holds_.try_emplace(path);
   Hold& hold = it->second;

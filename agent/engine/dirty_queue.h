@@ -44,7 +44,9 @@ class DirtyQueue {
 
   absl::flat_hash_map<RelPath, absl::Time> when_;
   std::set<std::pair<absl::Time, RelPath>> order_;
+  static constexpr size_t kHoldsBeforePruning = 4096;
   absl::flat_hash_map<RelPath, Hold> holds_;
+  size_t prune_at_ = kHoldsBeforePruning;
 };
 
 }  // namespace filesync

@@ -236,7 +236,7 @@ void LocationSync::HandleWatch(const std::vector<WatchEvent>& events) {
         break;
       case WatchEvent::Kind::kDirectory:
         if (!event.path.IsRoot()) context_.Dirty(event.path);
-        observer_->RequestScan(event.path);
+        observer_->RequestScanIfNew(event.path);
         break;
       case WatchEvent::Kind::kOverflow:
         log_->Warn("{}: too much changed at once to be followed; scanning everything",

@@ -59,15 +59,21 @@ Observer::~Observer() {
 
 void Observer::RequestFullScan() { RequestScan(RelPath()); }
 
-void Observer::RequestScan(const RelPath& directory) {
+void Observer::RequestScan(const RelPath& directory) { Enqueue({directory, /*if_new=*/false}); }
+
+void Observer::RequestScanIfNew(const RelPath& directory) { Enqueue({directory, /*if_new=*/true}); }
+
+void Observer::Enqueue(Request request) {
   absl::MutexLock lock(&mutex_);
-  // What a waiting request covers need not be asked for again.
-  const bool covered = std::any_of(requests_.begin(), requests_.end(), [&](const RelPath& asked) {
-    return directory.IsAtOrBelow(asked);
+  // What a waiting request covers need not be asked for again. One that may turn out to be
+  // needless covers only its like.
+  const bool covered = std::any_of(requests_.begin(), requests_.end(), [&](const Request& asked) {
+    if (asked.if_new) return request.if_new && request.directory == asked.directory;
+    return request.directory.IsAtOrBelow(asked.directory);
   });
   if (covered) return;
   ++scanning_;
-  requests_.push_back(directory);
+  requests_.push_back(std::move(request));
 }
 
 void Observer::WatchLoop() {
@@ -83,7 +89,7 @@ void Observer::WatchLoop() {
 void Observer::ScanLoop() {
   pthread_setname_np(pthread_self(), "scan");
   while (true) {
-    RelPath directory;
+    Request request;
     {
       absl::MutexLock lock(&mutex_);
       auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -91,20 +97,25 @@ void Observer::ScanLoop() {
       };
       mutex_.Await(absl::Condition(&ready));
       if (stopping_) return;
-      directory = requests_.front();
+      request = std::move(requests_.front());
       requests_.pop_front();
     }
-    ScanOne(directory);
+    ScanOne(request);
   }
 }
 
-void Observer::ScanOne(const RelPath& directory) {
+void Observer::ScanOne(const Request& request) {
   const absl::Time started = context_->clock->Now();
   Sink sink(this);
+  const auto scan = request.if_new ? ScanIfNew : Scan;
   const absl::StatusOr<ScanTotals> totals =
-      Scan(directory, *context_->location, watcher_.get(), *context_->state, sink);
+      scan(request.directory, *context_->location, watcher_.get(), *context_->state, sink);
   const absl::Duration took = context_->clock->Now() - started;
-  context_->mailbox.Post([this, directory, status = totals.status(), took] {
+  if (totals.ok() && totals->needless) {
+    context_->mailbox.Post([this] { --scanning_; });
+    return;
+  }
+  context_->mailbox.Post([this, directory = request.directory, status = totals.status(), took] {
     --scanning_;
     events_.on_scanned(directory, status, took);
   });

@@ -32,6 +32,8 @@ class Observer {
 
   void RequestFullScan();
   void RequestScan(const RelPath& directory);
+  // A scan of a directory that just appeared, unless one has met it since; see ScanIfNew.
+  void RequestScanIfNew(const RelPath& directory);
   bool Scanning() const { return scanning_ > 0; }
   bool WatchLimited() const { return watcher_ != nullptr && watcher_->Limited(); }
   // Slows scans down while true: too much is waiting already.
@@ -41,7 +43,12 @@ class Observer {
   class Sink;
   void WatchLoop();
   void ScanLoop();
-  void ScanOne(const RelPath& directory);
+  struct Request {
+    RelPath directory;
+    bool if_new = false;
+  };
+  void Enqueue(Request request);
+  void ScanOne(const Request& request);
 
   EngineContext* const context_;
   const std::unique_ptr<Watcher> watcher_;
@@ -50,7 +57,7 @@ class Observer {
   std::atomic<bool> congested_ = false;
   std::atomic<int> scanning_ = 0;  // requested and not done
   absl::Mutex mutex_;
-  std::deque<RelPath> requests_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Request> requests_ ABSL_GUARDED_BY(mutex_);
   std::thread watch_thread_;
   std::thread scan_thread_;
 };

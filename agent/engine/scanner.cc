@@ -65,7 +65,7 @@ class Walk {
   absl::Status Descend(const RelPath& directory, std::optional<uint64_t> remembered_device) {
     if (sink_.Cancelled()) return Cancelled("scan cancelled");
     if (watcher_ != nullptr) {
-      if (absl::Status watched = watcher_->Watch(directory);
+      if (absl::Status watched = watcher_->Watch(directory).status();
           !watched.ok() && !absl::IsResourceExhausted(watched)) {
         return Unknown(directory, watched);
       }
@@ -169,6 +169,16 @@ bool Unchanged(const LocalEntry& local, const BaseRow& base) {
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,
                                 State& state, ScanSink& sink) {
   return Walk(directory, location, watcher, state, sink).Run();
+}
+
+absl::StatusOr<ScanTotals> ScanIfNew(const RelPath& directory, Location& location, Watcher* watcher,
+                                     State& state, ScanSink& sink) {
+  if (watcher != nullptr) {
+    const absl::StatusOr<bool> is_new = watcher->Watch(directory);
+    if (is_new.ok() && !*is_new) return ScanTotals{.needless = true};
+  }
+  // Watched now, by this: the walk must not take it for known.
+  return Scan(directory, location, watcher, state, sink);
 }
 
 }  // namespace filesync

@@ -32,14 +32,21 @@ class ScanSink {
 };
 
 struct ScanTotals {
-  uint64_t seen = 0;     // entries listed
-  uint64_t unknown = 0;  // directories that could not be listed
+  uint64_t seen = 0;      // entries listed
+  uint64_t unknown = 0;   // directories that could not be listed
+  bool needless = false;  // nothing was looked at; see ScanIfNew
 };
 
 // Scans `directory` and what is below it. An error means that the root itself could not be
 // listed or the base not read. `watcher` may be null.
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,
                                 State& state, ScanSink& sink);
+
+// The same, unless `directory` is watched already: then whatever watched it also listed it
+// afterwards, and what came since was told by events. For directories that just appeared, which
+// the scan of the one above them may have met before.
+absl::StatusOr<ScanTotals> ScanIfNew(const RelPath& directory, Location& location, Watcher* watcher,
+                                     State& state, ScanSink& sink);
 
 // True when what stands there is what the row says, so that its content need not be read.
 bool Unchanged(const LocalEntry& local, const BaseRow& base);

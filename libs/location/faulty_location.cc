@@ -61,7 +61,7 @@ class FaultyWatcher final : public Watcher {
   FaultyWatcher(std::unique_ptr<Watcher> inner, const Fault* fault)
       : inner_(std::move(inner)), fault_(fault) {}
 
-  absl::Status Watch(const RelPath& directory) override {
+  absl::StatusOr<bool> Watch(const RelPath& directory) override {
     FS_RETURN_IF_ERROR((*fault_)("Watcher.Watch", directory));
     return inner_->Watch(directory);
   }

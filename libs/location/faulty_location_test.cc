@@ -63,7 +63,7 @@ class FaultyLocationTest : public testing::Test {
     const Look look = location_.LookAt(P("directory"));
     if (look.presence == Look::Presence::kUnknown) count(look.why);
     if (const auto watcher = location_.NewWatcher(); count(watcher.status())) {
-      count((*watcher)->Watch(root));
+      count((*watcher)->Watch(root).status());
       EXPECT_TRUE((*watcher)->Read(absl::ZeroDuration()).empty());
       EXPECT_FALSE((*watcher)->Limited());
     }

@@ -31,7 +31,7 @@ class InotifyWatcher final : public Watcher {
   InotifyWatcher(UniqueFd inotify, UniqueFd wake, int root)
       : inotify_(std::move(inotify)), wake_(std::move(wake)), root_(root) {}
 
-  absl::Status Watch(const RelPath& directory) override {
+  absl::StatusOr<bool> Watch(const RelPath& directory) override {
     absl::StatusOr<UniqueFd> fd = OpenBeneath(root_, directory.bytes(), O_PATH | O_DIRECTORY);
     if (!fd.ok()) return fd.status();
     if (!directory.IsRoot() && IsSyncedItself(fd->get())) {
@@ -50,10 +50,12 @@ class InotifyWatcher final : public Watcher {
       }
       return ErrnoStatus(error, "inotify_add_watch");
     }
+    const auto known = paths_.find(wd);
+    if (known != paths_.end() && known->second == directory) return false;
     Forget(wd);
     paths_[wd] = directory;
     watches_[directory] = wd;
-    return absl::OkStatus();
+    return true;
   }
 
   std::vector<WatchEvent> Read(absl::Duration timeout) override {

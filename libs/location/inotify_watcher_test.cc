@@ -48,7 +48,7 @@ class InotifyWatcherTest : public testing::Test {
   }
 
   void Watch(std::string_view directory) {
-    const absl::Status status = watcher_->Watch(P(directory));
+    const absl::Status status = watcher_->Watch(P(directory)).status();
     EXPECT_TRUE(status.ok()) << Describe(status);
   }
 
@@ -221,7 +221,7 @@ TEST_F(InotifyWatcherTest, WatchingAgainIsHarmless) {
 TEST_F(InotifyWatcherTest, OnlyDirectoriesInsideAreWatched) {
   tree_.Write("file", "x");
   tree_.Symlink(outside_.path(), "link");
-  EXPECT_EQ(watcher_->Watch(P("missing")).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(watcher_->Watch(P("missing")).status().code(), absl::StatusCode::kNotFound);
   EXPECT_FALSE(watcher_->Watch(P("file")).ok());
   EXPECT_FALSE(watcher_->Watch(P("link")).ok());
   EXPECT_FALSE(watcher_->Limited());
@@ -272,7 +272,7 @@ TEST_F(InotifyWatcherTest, TheSystemsLimitIsTold) {
     EXPECT_TRUE((*watcher)->Watch(RelPath()).ok());
     EXPECT_TRUE((*watcher)->Watch(P("a")).ok());
     EXPECT_FALSE((*watcher)->Limited());
-    EXPECT_EQ((*watcher)->Watch(P("b")).code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ((*watcher)->Watch(P("b")).status().code(), absl::StatusCode::kResourceExhausted);
     EXPECT_TRUE((*watcher)->Limited());
   }));
 }

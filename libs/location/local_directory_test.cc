@@ -228,7 +228,7 @@ TEST_P(LocalDirectoryTest, ADirectorySyncedOnItsOwnIsUnknown) {
   EXPECT_EQ(location_->List(P("own")).status().code(), absl::StatusCode::kFailedPrecondition);
   const auto watcher = location_->NewWatcher();
   ASSERT_TRUE(watcher.ok());
-  EXPECT_EQ((*watcher)->Watch(P("own")).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ((*watcher)->Watch(P("own")).status().code(), absl::StatusCode::kFailedPrecondition);
   // Also when its marker is another user's and can't be seen.
   EXPECT_TRUE(PassesInChild([&] {
     BecomeNobody();

@@ -108,10 +108,10 @@ struct WatchEvent {
 class Watcher {
  public:
   virtual ~Watcher() = default;
-  // Watches one directory (not what is below it). Watching it again is harmless. To miss
-  // nothing, watch first, then list. ResourceExhausted when the system's limit is reached: from
-  // then on Limited() is true and the engine must rescan often.
-  virtual absl::Status Watch(const RelPath& directory) = 0;
+  // Watches one directory (not what is below it). False when it was watched under this path
+  // already. To miss nothing, watch first, then list. ResourceExhausted when the system's limit is
+  // reached: from then on Limited() is true and the engine must rescan often.
+  virtual absl::StatusOr<bool> Watch(const RelPath& directory) = 0;
   // Blocks up to `timeout` for events; empty on timeout or Interrupt.
   virtual std::vector<WatchEvent> Read(absl::Duration timeout) = 0;
   virtual void Interrupt() = 0;
