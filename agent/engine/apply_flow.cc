@@ -43,6 +43,7 @@ struct ApplyFlow::Round {
   std::vector<BaseRow> rows;     // to record
   std::vector<RelPath> forget;   // bases to delete
   std::vector<RelPath> applied;  // remote rows to delete
+  std::vector<RelPath> held;     // claimed until the stash is kept
   std::optional<Cursor> through;
 };
 
@@ -120,13 +121,16 @@ absl::Status ApplyFlow::Stash(const RemoteSlice& slice) {
 
 void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
   if (!context_->in_flight.Claim(entry.path)) {
-    round.stash.push_back(entry);
+    // What the base knows already may be what a commit under way replaces: it must not come back.
+    const absl::StatusOr<std::optional<BaseRow>> base = context_->state->GetBase(entry.path);
+    const bool old = base.ok() && base->has_value() && (*base)->entry.version >= entry.version;
+    if (!old) round.stash.push_back(entry);
     return;
   }
   absl::StatusOr<Situation> situation = Examine(*context_, entry.path);
   if (!situation.ok()) {
     round.stash.push_back(entry);
-    context_->Release(entry.path);
+    round.held.push_back(entry.path);
     context_->Fail(entry.path, situation.status());
     return;
   }
@@ -159,9 +163,10 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
       item.kind = Item::Kind::kRecord;
       break;
     default:
-      // Not sure: the commit flow looks at it once the entry is kept.
+      // Not sure: the commit flow looks at it once the entry is kept, and not before, or it would
+      // take what is here for news.
       round.stash.push_back(entry);
-      context_->Release(entry.path);
+      round.held.push_back(entry.path);
       return;
   }
   item.situation = *std::move(situation);
@@ -276,6 +281,21 @@ void ApplyFlow::FinishLarge(const RelPath& path, FetchItem item) {
   }
 }
 
+void ApplyFlow::DropSlices() {
+  slices_.clear();
+  joined_ = RemoteSlice();
+  for (const RoundPtr& round : rounds_) {
+    ReleaseAll(*round);
+    for (const Item& item : round->items) context_->Dirty(item.target.path);
+  }
+  rounds_.clear();
+}
+
+void ApplyFlow::ReleaseAll(const Round& round) {
+  for (const Item& item : round.items) context_->Release(item.target.path);
+  for (const RelPath& path : round.held) context_->Release(path);
+}
+
 void ApplyFlow::Finish(Round& round) {
   std::sort(round.items.begin(), round.items.end(),
             [](const Item& a, const Item& b) { return a.target.path < b.target.path; });
@@ -350,7 +370,7 @@ void ApplyFlow::Finish(Round& round) {
     context_->halt = Annotate(recorded, "cannot record what was applied");
   }
   for (const RelPath& path : installer.TakeTouched()) context_->Dirty(path);
-  for (const Item& item : round.items) context_->Release(item.target.path);
+  ReleaseAll(round);
   for (const Entry& entry : round.stash) {
     if (!large_.contains(entry.path)) context_->Dirty(entry.path);
   }
@@ -369,6 +389,9 @@ absl::Status ApplyFlow::Record(Round& round) {
   for (const Entry& entry : round.stash) {
     FS_ASSIGN_OR_RETURN(const std::optional<Entry> known, state.GetRemote(entry.path));
     if (known.has_value() && known->version > entry.version) continue;
+    // A commit of ours may have been accepted since.
+    FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, state.GetBase(entry.path));
+    if (base.has_value() && base->entry.version >= entry.version) continue;
     FS_RETURN_IF_ERROR(state.PutRemote(entry));
   }
   if (round.through.has_value()) {

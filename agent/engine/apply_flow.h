@@ -32,11 +32,8 @@ class ApplyFlow {
   bool Step();
   // Keeps what arrives in the remote rows without deciding anything, while true.
   void SetStashing(bool stashing) { stashing_ = stashing; }
-  // Slices that were not started belong to a stream that is gone.
-  void DropSlices() {
-    slices_.clear();
-    joined_ = RemoteSlice();
-  }
+  // What was received and is not recorded belongs to a stream that is gone: it comes again.
+  void DropSlices();
   // Called whenever a slice leaves the queue.
   void OnSliceStarted(std::function<void()> callback) { slice_started_ = std::move(callback); }
 
@@ -58,6 +55,7 @@ class ApplyFlow {
   void StartLarge(const Situation& situation);
   void FinishLarge(const RelPath& path, FetchItem item);
   void Finish(Round& round);
+  void ReleaseAll(const Round& round);
   absl::Status Record(Round& round);
 
   EngineContext* const context_;

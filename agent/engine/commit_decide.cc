@@ -17,6 +17,10 @@ constexpr int kConflictNameAttempts = 1000;
 }  // namespace
 
 void CommitFlow::DecideAll(RoundPtr round) {
+  if (round->session != context_->session || !context_->welcome.has_value()) {
+    Abandon(*round);
+    return;
+  }
   auto batch = std::make_shared<Batch>();
   batch->round = round;
   std::vector<Situation> to_apply;
@@ -42,6 +46,16 @@ void CommitFlow::DecideAll(RoundPtr round) {
     return;
   }
   Send(std::move(batch), round->large);
+}
+
+// What was read during a stream that ended is looked at again in the next.
+void CommitFlow::Abandon(const Round& round) {
+  for (const Situation& situation : round.items) {
+    context_->Release(situation.path);
+    context_->Dirty(situation.path);
+  }
+  --rounds_;
+  if (round.large) --large_rounds_;
 }
 
 // The two sides may have cut the same bytes differently: then only reading with the other's

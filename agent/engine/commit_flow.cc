@@ -50,6 +50,7 @@ bool CommitFlow::Step() {
 void CommitFlow::StartRound(std::vector<RelPath> paths) {
   auto round = std::make_shared<Round>();
   round->started = context_->clock->Now();
+  round->session = context_->session;
   for (const RelPath& path : paths) {
     if (round->large || round->bytes >= kBytesPerRound) {
       context_->Dirty(path);

@@ -49,6 +49,7 @@ class CommitFlow {
   bool DeletionsMayGo(const RelPath& path);
   void Read(RoundPtr round);
   void DecideAll(RoundPtr round);
+  void Abandon(const Round& round);
   void DecideOne(Situation& situation, Round& round, Batch& batch,
                  std::vector<Situation>& to_apply);
   bool ReadAgainToCompare(Situation& situation);

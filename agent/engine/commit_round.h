@@ -26,6 +26,7 @@ struct CommitFlow::Round {
   std::atomic<int64_t> keep_budget = kKeptBytesPerRound;
   std::atomic<int> tasks = 0;
   absl::Time started;
+  uint64_t session = 0;  // EngineContext::session when it began
 };
 
 struct CommitFlow::Batch {

@@ -59,6 +59,11 @@ void CommitFlow::Sending(const BatchPtr& batch) {
     FinishRound(*batch);
     return;
   }
+  // Kept now, it would be sent again by the next stream, which nobody waits for here.
+  if (batch->round->session != context_->session || !context_->welcome.has_value()) {
+    Unsent(batch, Unavailable("the connection was lost"));
+    return;
+  }
   absl::StatusOr<uint64_t> number = context_->state->AddPendingBatch(batch->changes);
   if (!number.ok()) {
     Unsent(batch, number.status());
@@ -116,7 +121,9 @@ void CommitFlow::Unsent(const BatchPtr& batch, const absl::Status& why) {
 void CommitFlow::OnCommitResult(uint64_t number, CommitResult result, const std::string& failure) {
   std::vector<PendingChange> changes;
   const bool resent = resent_.erase(number) > 0;
-  if (const auto it = awaiting_.find(number); it != awaiting_.end()) {
+  const auto it = awaiting_.find(number);
+  const bool claimed = it != awaiting_.end();
+  if (claimed) {
     changes = std::move(it->second->changes);
     awaiting_.erase(it);
   } else if (resent) {
@@ -144,7 +151,7 @@ void CommitFlow::OnCommitResult(uint64_t number, CommitResult result, const std:
   }
   for (const PendingChange& pending : changes) {
     const RelPath& path = pending.change.entry.path;
-    if (!resent) context_->Release(path);
+    if (claimed) context_->Release(path);
     if (!answered) context_->DirtyAfter(path, kAfterFailure);
   }
   if (answered) {

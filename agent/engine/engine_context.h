@@ -111,6 +111,9 @@ struct EngineContext {
   Failures failures;
   // Set while a stream is welcomed.
   std::optional<WelcomeInfo> welcome;
+  // Counts streams that ended: what was read, decided or fetched during one is not carried into
+  // the next, where bases may be others.
+  uint64_t session = 0;
   // Incarnation that versions received now belong to.
   std::string incarnation;
   // Conflict copies that were made and not committed yet, and of which path they are.

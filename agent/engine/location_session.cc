@@ -122,6 +122,7 @@ void LocationSync::HandleClosed(const absl::Status& status) {
   const bool was_open = context_.welcome.has_value();
   connection_ = Connection::kIdle;
   context_.welcome.reset();
+  ++context_.session;
   commit_->OnClosed();
   apply_->DropSlices();
   {
