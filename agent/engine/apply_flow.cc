@@ -73,6 +73,10 @@ bool ApplyFlow::Step() {
 }
 
 bool ApplyFlow::StartSlice() {
+  // Renames go before everything else of their commit, but not before the commits before it: the
+  // directory that something moves to may be about to be made.
+  const bool moves = !joined_.entries.empty() || HasMoves(slices_.front());
+  if (moves && !stashing_ && !rounds_.empty()) return false;
   RemoteSlice slice = std::move(slices_.front());
   slices_.pop_front();
   if (slice_started_) slice_started_();

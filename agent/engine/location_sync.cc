@@ -238,6 +238,9 @@ void LocationSync::HandleWatch(const std::vector<WatchEvent>& events) {
         if (!event.path.IsRoot()) context_.Dirty(event.path);
         observer_->RequestScanIfNew(event.path);
         break;
+      case WatchEvent::Kind::kUncertain:
+        observer_->RequestScan(event.path);
+        break;
       case WatchEvent::Kind::kOverflow:
         log_->Warn("{}: too much changed at once to be followed; scanning everything",
                    directory_->description());

@@ -132,7 +132,7 @@ class InotifyWatcher final : public Watcher {
       if (directory.IsRoot()) {
         Add(events, WatchEvent::Kind::kRootGone, directory);
       } else if ((event.mask & IN_UNMOUNT) != 0) {
-        Add(events, WatchEvent::Kind::kDirectory, directory.Parent());
+        Add(events, WatchEvent::Kind::kUncertain, directory.Parent());
       }
       return;
     }

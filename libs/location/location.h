@@ -97,6 +97,7 @@ struct WatchEvent {
     kChanged,    // a finished change: closed after writing, renamed, created, deleted, attributes
     kModifying,  // written to, not closed yet
     kDirectory,  // a directory appeared or moved here: watch it, then list it
+    kUncertain,  // what is in this directory is not known any more (a mount went): scan it
     kOverflow,   // events were lost or could not be watched: rescan everything
     kRootGone,   // the root was moved, deleted or unmounted
   };
