@@ -27,6 +27,7 @@ const std::string& Bytes() {
 
 void BM_Cut(benchmark::State& state) {
   const ChunkSizes sizes{static_cast<uint32_t>(state.range(0))};
+  Bytes();  // made before the clock runs
   for (auto _ : state) {
     std::string_view rest = Bytes();
     while (!rest.empty()) rest.remove_prefix(FirstChunkLength(rest, sizes));
@@ -37,6 +38,7 @@ BENCHMARK(BM_Cut)->Arg(64 << 10)->Arg(512 << 10)->Unit(benchmark::kMillisecond);
 
 void BM_CutAndHash(benchmark::State& state) {
   const ChunkSizes sizes{static_cast<uint32_t>(state.range(0))};
+  Bytes();  // made before the clock runs
   for (auto _ : state) {
     ContentBuilder builder(sizes.average);
     std::string_view rest = Bytes();

@@ -29,10 +29,15 @@ CASES = ("file", "tree", "insert", "rename", "saves")
 
 
 def cpu_of(pid):
-    """CPU seconds that the process used so far."""
+    """CPU seconds that the process used so far, with those it started."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    children = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+            children += file.read().split()
+    return own + sum(map(cpu_of, children))
 
 
 class Filesync:
@@ -143,7 +148,10 @@ class Bench:
                 peer.wait(case, size, count)
             seconds, cpu = measured(peer, act)
             if is_tree:
-                wrong = harness.differences(os.path.join(peer.a, case), os.path.join(peer.b, case))
+                wrong = harness.differences(os.path.join(peer.a, case), os.path.join(peer.b, case),
+                                            limit=1 << 30)
+                if kind is Syncthing:  # it does not carry symlinks' times
+                    wrong = [line for line in wrong if "('link'" not in line]
             else:
                 wrong = not harness.same_bytes(os.path.join(peer.a, case),
                                                os.path.join(peer.b, case))
