@@ -13,5 +13,5 @@ fi
 files=$(echo "$changed" | grep -v '_test\.cc$' | grep -v '_benchmark\.cc$' | head -n "$most" || true)
 [ -n "$files" ] || { echo "no sources changed"; exit 0; }
 # shellcheck disable=SC2086
-clang-tidy-14 -p build/thread-safety --quiet --warnings-as-errors='*' $files 2>/dev/null
+clang-tidy-14 -p "${FILESYNC_TIDY_BUILD:-build/thread-safety}" --quiet --warnings-as-errors='*' $files 2>/dev/null
 echo "clang-tidy: $(echo "$files" | wc -l) files are clean"
