@@ -17,10 +17,6 @@ namespace {
 // Open files at most; the rest is closed when the next is opened.
 constexpr size_t kMostOpen = 64;
 constexpr std::string_view kSuffix = ".pack";
-constexpr char kDamaged[] =
-    "the store is damaged; restore the data directory from a backup, or move it away and start "
-    "empty: the agents fill the server again from what they hold";
-
 std::string PackName(uint64_t number) { return fmt::format("{:010}{}", number, kSuffix); }
 
 std::string Number(uint64_t number) {
@@ -61,14 +57,14 @@ absl::Status PackDirectory::Check() {
   uint64_t last = 0;
   for (iterator->Seek(""); iterator->Valid(); iterator->Next()) {
     if (iterator->key().size() != 8 || iterator->value().size() != 8) {
-      return DataLoss("the table of chunk packs can't be read; {}", kDamaged);
+      return DataLoss("the table of chunk packs can't be read; {}", kDamagedStoreAdvice);
     }
     last = ReadBigEndian64(iterator->key().data());
     const uint64_t least = ReadBigEndian64(iterator->value().data());
     FS_ASSIGN_OR_RETURN(const std::shared_ptr<PackFile> pack, OpenPack(last, O_RDWR));
     if (pack->size() < least) {
       return DataLoss("chunk pack {} has {} bytes, less than {}; {}", PackName(last), pack->size(),
-                      least, kDamaged);
+                      least, kDamagedStoreAdvice);
     }
     if (pack->size() < pack_size_) current_ = pack;
   }
@@ -83,7 +79,8 @@ absl::StatusOr<std::shared_ptr<PackFile>> PackDirectory::OpenPack(uint64_t numbe
   const std::string name = PackName(number);
   absl::StatusOr<UniqueFd> fd =
       OpenBeneath(directory_.get(), name, flags, (flags & O_CREAT) != 0 ? 0600 : 0);
-  if (absl::IsNotFound(fd.status())) return DataLoss("chunk pack {} is gone; {}", name, kDamaged);
+  if (absl::IsNotFound(fd.status()))
+    return DataLoss("chunk pack {} is gone; {}", name, kDamagedStoreAdvice);
   FS_RETURN_IF_ERROR(Annotate(fd.status(), name));
   struct stat figures = {};
   if (fstat(fd->get(), &figures) != 0) return ErrnoStatus(errno, name);

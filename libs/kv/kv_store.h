@@ -17,6 +17,11 @@
 
 namespace filesync {
 
+// What to do about a store that can't be read; part of every DATA_LOSS error of what is in it.
+inline constexpr char kDamagedStoreAdvice[] =
+    "the store is damaged; restore the data directory from a backup, or move it away and start "
+    "empty: the agents fill the server again from what they hold";
+
 // Index into the table list the store was opened with.
 using KvTable = int;
 

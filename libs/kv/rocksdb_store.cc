@@ -20,10 +20,6 @@
 namespace filesync {
 namespace {
 
-constexpr char kDamaged[] =
-    "the store is damaged; restore the data directory from a backup, or move it away and start "
-    "empty: the agents fill the server again from what they hold";
-
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
 absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
@@ -31,7 +27,8 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   const std::string text = fmt::format("{}: {}", what, status.ToString());
   if (status.IsNotFound()) return NotFound("{}", text);
   // A file that the store has a record of and that is gone, is damage too.
-  if (status.IsCorruption() || status.IsPathNotFound()) return DataLoss("{}; {}", text, kDamaged);
+  if (status.IsCorruption() || status.IsPathNotFound())
+    return DataLoss("{}; {}", text, kDamagedStoreAdvice);
   if (status.IsNoSpace()) return ResourceExhausted("{}", text);
   if (status.IsBusy() || status.IsTryAgain()) return Unavailable("{}", text);
   return Internal("{}", text);
@@ -239,7 +236,7 @@ class RocksDbStore final : public KvStore {
         FS_RETURN_IF_ERROR(FromRocks(db_->GetEnv()->GetFileSize(path, &size), path));
         if (size == blob.blob_file_size) continue;
         return DataLoss("{} has {} bytes instead of {}; {}", path, size, blob.blob_file_size,
-                        kDamaged);
+                        kDamagedStoreAdvice);
       }
     }
     return absl::OkStatus();
@@ -322,7 +319,8 @@ absl::Status CheckNotHeadless(const std::string& directory) {
         has_data || name.ends_with(".sst") || name.ends_with(".blob") || name.ends_with(".log");
   }
   if (!has_data) return absl::OkStatus();
-  return DataLoss("the store in {} has data and no file CURRENT; {}", directory, kDamaged);
+  return DataLoss("the store in {} has data and no file CURRENT; {}", directory,
+                  kDamagedStoreAdvice);
 }
 
 }  // namespace
