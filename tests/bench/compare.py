@@ -20,6 +20,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+import arrival  # noqa: E402
 import harness  # noqa: E402
 from rsync_baseline import Rsync  # noqa: E402
 from syncthing_baseline import Syncthing  # noqa: E402
@@ -62,9 +63,7 @@ class Filesync:
         """Until `path` has arrived at B whole: a file of `size`, or a tree of `count` entries."""
         target = os.path.join(self.b, path)
         if count is None:
-            # Files appear whole, under their name, when they are complete.
-            harness.wait_until(lambda: os.path.exists(target) and os.path.getsize(target) == size,
-                               path, 600, 0.005)
+            arrival.wait_for_file(target, size)
         else:
             harness.wait_until(lambda: self.server.metric("filesync_folder_entries") >= count, path, 600,
                                0.02)

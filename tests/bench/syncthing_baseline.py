@@ -7,6 +7,7 @@ import tempfile
 import urllib.request
 import xml.etree.ElementTree as xml
 
+import arrival
 import harness
 
 
@@ -84,8 +85,7 @@ class Syncthing:
     def wait(self, path, size, count):
         target = os.path.join(self.b, path)
         if count is None:
-            harness.wait_until(lambda: os.path.exists(target) and os.path.getsize(target) == size,
-                               path, 600, 0.005)
+            arrival.wait_for_file(target, size)
         else:
             def arrived():
                 status = self.daemons[1].get("db/status?folder=b")
