@@ -73,6 +73,16 @@ bool CommitFlow::ReadAgainToCompare(Situation& situation) {
   return true;
 }
 
+// Ends what needed nothing but a note in the state.
+void CommitFlow::SettleHere(const RelPath& path, const absl::Status& noted) {
+  if (noted.ok()) {
+    context_->ClearFailure(path);
+  } else {
+    context_->Fail(path, noted);
+  }
+  context_->Release(path);
+}
+
 void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
                            std::vector<Situation>& to_apply) {
   const RelPath path = situation.path;
@@ -112,9 +122,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
                                                      : situation.look.entry.fingerprint;
         status = state.PutBase(row);
       }
-      if (!status.ok()) context_->Fail(path, status);
-      context_->ClearFailure(path);
-      context_->Release(path);
+      SettleHere(path, status);
       return;
     }
     case Action::Kind::kUpload:
@@ -146,12 +154,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
         status = context_->state->DeleteBase(path);
       }
       if (status.ok()) status = transaction.Commit();
-      if (!status.ok()) {
-        context_->Fail(path, status);
-      } else {
-        context_->ClearFailure(path);
-      }
-      context_->Release(path);
+      SettleHere(path, status);
       return;
     }
     case Action::Kind::kConflictKeepBoth:

@@ -43,6 +43,8 @@ class CommitFlow {
 
   void StartRound(std::vector<RelPath> paths);
   void Add(const RelPath& path, Round& round, bool with_its_directory = false);
+  void Take(const RelPath& path, Round& round);
+  void TakeGone(const BaseRow& row, Round& round);
   void AddMovedTree(const Situation& directory, const BaseRow& from, Round& round);
   void FindMove(Situation& situation, Round& round);
   absl::Status ProveSameFileSystem(const Situation& situation);
@@ -50,6 +52,7 @@ class CommitFlow {
   void Read(RoundPtr round);
   void DecideAll(RoundPtr round);
   void Abandon(const Round& round);
+  void SettleHere(const RelPath& path, const absl::Status& noted);
   void DecideOne(Situation& situation, Round& round, Batch& batch,
                  std::vector<Situation>& to_apply);
   bool ReadAgainToCompare(Situation& situation);

@@ -6,6 +6,23 @@
 
 namespace filesync {
 
+// The path belongs to this round and waits no longer.
+void CommitFlow::Take(const RelPath& path, Round& round) {
+  context_->in_flight.Claim(path);
+  context_->dirty.Remove(path);
+  round.paths.insert(path);
+}
+
+// Adds the deletion of what `row` knows to the round.
+void CommitFlow::TakeGone(const BaseRow& row, Round& round) {
+  Take(row.entry.path, round);
+  Situation gone;
+  gone.path = row.entry.path;
+  gone.look.presence = Look::Presence::kAbsent;
+  gone.base = row;
+  round.items.push_back(std::move(gone));
+}
+
 // Something new stands here: did it come from another name? Then its content is known (its stat
 // is the base's; a file whose ctime moved with it is read), and the commit says so.
 void CommitFlow::FindMove(Situation& situation, Round& round) {
@@ -25,14 +42,7 @@ void CommitFlow::FindMove(Situation& situation, Round& round) {
     // Both halves go together: the deletion need not wait.
     const absl::StatusOr<std::optional<Entry>> remote = context_->state->GetRemote(old);
     if (!remote.ok() || remote->has_value()) return;
-    context_->in_flight.Claim(old);
-    context_->dirty.Remove(old);
-    Situation gone;
-    gone.path = old;
-    gone.look.presence = Look::Presence::kAbsent;
-    gone.base = from;
-    round.paths.insert(old);
-    round.items.push_back(std::move(gone));
+    TakeGone(from, round);
   }
   round.moved_to[old] = situation.path;
   round.moved_from[situation.path] = old;
@@ -64,23 +74,14 @@ void CommitFlow::AddMovedTree(const Situation& directory, const BaseRow& from, R
         context_->in_flight.Contains(now)) {
       continue;
     }
-    context_->in_flight.Claim(old);
-    context_->in_flight.Claim(now);
-    context_->dirty.Remove(old);
-    context_->dirty.Remove(now);
-    Situation gone;
-    gone.path = old;
-    gone.look.presence = Look::Presence::kAbsent;
-    gone.base = row;
+    TakeGone(row, round);
+    Take(now, round);
     Situation come;
     come.path = now;
     come.look = look;
     if (row.entry.type == EntryType::kFile) come.moved_from = row;
     round.moved_to[old] = now;
     round.moved_from[now] = old;
-    round.paths.insert(old);
-    round.paths.insert(now);
-    round.items.push_back(std::move(gone));
     round.items.push_back(std::move(come));
   }
 }
