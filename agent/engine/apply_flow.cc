@@ -43,7 +43,7 @@ struct ApplyFlow::Round {
   std::vector<BaseRow> rows;     // to record
   std::vector<RelPath> forget;   // bases to delete
   std::vector<RelPath> applied;  // remote rows to delete
-  std::vector<RelPath> held;     // claimed until the stash is kept
+  std::vector<RelPath> held;     // claimed until the round is recorded
   std::optional<Cursor> through;
 };
 
@@ -154,7 +154,9 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
   item.target = entry;
   switch (action.kind) {
     case Action::Kind::kNothing:
-      context_->Release(entry.path);
+      // An older entry may still be waiting to be applied here: this one takes its place.
+      round.applied.push_back(entry.path);
+      round.held.push_back(entry.path);
       return;
     case Action::Kind::kDownload:
     case Action::Kind::kAgreeMetadataRemote:
@@ -376,7 +378,9 @@ void ApplyFlow::Finish(Round& round) {
   for (const RelPath& path : installer.TakeTouched()) context_->Dirty(path);
   ReleaseAll(round);
   for (const Entry& entry : round.stash) {
-    if (!large_.contains(entry.path)) context_->Dirty(entry.path);
+    if (!large_.contains(entry.path) && !context_->RetryIsPlanned(entry.path)) {
+      context_->Dirty(entry.path);
+    }
   }
   for (const auto& [kind, path] : events) context_->Emit(kind, path);
   if (recorded.ok() && round.through.has_value()) {

@@ -28,6 +28,7 @@ class DirtyQueue {
   // Tells that `path` was handled, which took `cost`.
   void Handled(const RelPath& path, absl::Time now, absl::Duration cost);
 
+  bool Contains(const RelPath& path) const { return when_.contains(path); }
   size_t size() const { return when_.size(); }
   bool empty() const { return when_.empty(); }
   // Of the next path; InfiniteFuture when empty.

@@ -42,6 +42,10 @@ void EngineContext::Fail(const RelPath& path, const absl::Status& why) {
   Emit(SyncEvent::Kind::kFailed, path, std::string(ToStd(why.message())));
 }
 
+bool EngineContext::RetryIsPlanned(const RelPath& path) const {
+  return failures.all().contains(path) && dirty.Contains(path);
+}
+
 void EngineContext::ForgetUnknown(const RelPath& directory) {
   for (auto it = unknown.begin(); it != unknown.end();) {
     const auto here = it++;

@@ -157,6 +157,8 @@ struct EngineContext {
   void ForgetUnknown(const RelPath& directory);
   // Remembers that `path` failed and tries again later.
   void Fail(const RelPath& path, const absl::Status& why);
+  // True when `path` failed and its next attempt has its moment: nothing is to hurry it.
+  bool RetryIsPlanned(const RelPath& path) const;
   void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "") {
     if (on_event) on_event({kind, path, std::move(detail)});
   }

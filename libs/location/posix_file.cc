@@ -16,6 +16,9 @@ namespace {
 
 // Smaller files find out that the disk is full soon enough by writing.
 constexpr uint64_t kReserveFrom = 1 << 20;
+// Kept free of reserved files, so that the agent's own state (a write-ahead log of a few MiB) can
+// still be written on a disk that is nearly full.
+constexpr uint64_t kKeptFree = 8 << 20;
 
 class PosixFile final : public LocalFile {
  public:
@@ -103,7 +106,7 @@ absl::StatusOr<std::unique_ptr<PosixStagedFile>> PosixStagedFile::Create(int tmp
   // Asked first, because a reservation that fails has filled the disk for a moment.
   struct statvfs disk {};
   if (fstatvfs(staged->fd(), &disk) == 0 && disk.f_blocks > 0 &&
-      size_hint / disk.f_frsize > disk.f_bavail) {
+      (size_hint + kKeptFree) / disk.f_frsize > disk.f_bavail) {
     return ErrnoStatus(ENOSPC, "no room for the file");
   }
   if (fallocate(staged->fd(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_hint)) != 0 &&

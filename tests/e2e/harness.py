@@ -120,8 +120,8 @@ def metric(port, name):
 
 
 class Server:
-    def __init__(self, base, name="server", port=None):
-        self.data = os.path.join(base, name + "-data")
+    def __init__(self, base, name="server", port=None, directory=None):
+        self.data = os.path.join(directory or base, name + "-data")
         self.port = port or free_port()
         self.http = free_port()
         self.log = os.path.join(base, name + ".log")
