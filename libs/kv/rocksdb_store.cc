@@ -270,6 +270,9 @@ rocksdb::ColumnFamilyOptions TableOptions(const RocksDbOptions& options, bool la
   family.write_buffer_size =
       large_values ? options.write_buffer_bytes : options.write_buffer_bytes / 4;
   family.max_write_buffer_number = 3;
+  // Most look-ups are for what is not there yet: a filter answers without walking the skip list.
+  family.memtable_whole_key_filtering = true;
+  family.memtable_prefix_bloom_size_ratio = 0.05;
   if (large_values) {
     // Frames are compressed already, and must not be rewritten by every compaction.
     family.enable_blob_files = true;
