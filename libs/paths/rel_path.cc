@@ -49,19 +49,22 @@ void AppendEscaped(std::string& out, std::string_view bytes) {
 }  // namespace
 
 bool RelPath::IsReservedName(std::string_view name) {
-  std::string folded;
+  // Asked for every name that is seen, and mostly answered by the first letter.
+  size_t matched = 0;
   while (!name.empty()) {
     const CodePoint point = DecodeUtf8(name);
     if (point.length == 0) return false;
     name.remove_prefix(point.length);
     if (IsInvisible(point.value)) continue;
     const uint32_t c = Fold(point.value);
-    if (c >= 0x80 || folded.size() > kStateDirectoryName.size() + 8) return false;
-    folded.push_back(static_cast<char>(c));
+    if (matched < kStateDirectoryName.size()) {
+      if (c != static_cast<uint8_t>(kStateDirectoryName[matched++])) return false;
+    } else if (c != ' ' && c != '.') {
+      // Some file systems drop dots and blanks at the end of a name.
+      return false;
+    }
   }
-  // Some file systems drop dots and blanks at the end of a name.
-  while (!folded.empty() && (folded.back() == ' ' || folded.back() == '.')) folded.pop_back();
-  return folded == kStateDirectoryName;
+  return matched == kStateDirectoryName.size();
 }
 
 absl::StatusOr<RelPath> RelPath::Parse(std::string_view bytes) {
