@@ -66,8 +66,11 @@ bool CommitFlow::ReadAgainToCompare(Situation& situation) {
   const Content& here = situation.file->content;
   if (there.size != here.size || there.average_size == here.average_size) return false;
   std::atomic<int64_t> keep = 0;
-  PreparedFile again = context_->preparer->Prepare(situation.path, there.average_size,
-                                                   /*exact=*/true, /*busy_attempts=*/0, keep);
+  PrepareRequest request;
+  request.path = situation.path;
+  request.previous_average = there.average_size;
+  request.exact = true;
+  PreparedFile again = context_->preparer->Prepare(request, keep);
   if (again.kind != PreparedFile::Kind::kReady || again.content.hash != there.hash) return false;
   situation.file = std::move(again);
   return true;

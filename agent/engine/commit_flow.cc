@@ -187,6 +187,11 @@ void CommitFlow::Read(RoundPtr round) {
     DecideAll(round);
     return;
   }
+  // Of an edited or moved file the server has most already: then only what it lacks is read again.
+  const Situation& only = round->items[to_read.front()];
+  if (round->large && !only.base.has_value() && !only.origin.has_value()) {
+    round->early = std::make_shared<EarlyUpload>(&large_uploader_, large_lane_, *context_->welcome);
+  }
   const int tasks = static_cast<int>((to_read.size() + kPathsPerTask - 1) / kPathsPerTask);
   round->tasks = tasks;
   for (int task = 0; task < tasks; ++task) {
@@ -196,11 +201,16 @@ void CommitFlow::Read(RoundPtr round) {
     context_->pool->Schedule([this, round, part = std::move(part)] {
       for (const size_t i : part) {
         Situation& situation = round->items[i];
-        const uint32_t previous =
-            situation.base.has_value() ? situation.base->entry.content.average_size : 0;
-        situation.file = context_->preparer->Prepare(situation.path, previous, /*exact=*/false,
-                                                     situation.busy_attempts, round->keep_budget);
+        PrepareRequest request;
+        request.path = situation.path;
+        if (situation.base.has_value()) {
+          request.previous_average = situation.base->entry.content.average_size;
+        }
+        request.busy_attempts = situation.busy_attempts;
+        request.sink = round->early.get();
+        situation.file = context_->preparer->Prepare(request, round->keep_budget);
       }
+      if (round->early != nullptr) round->early->Finish();
       if (--round->tasks == 0) {
         context_->mailbox.Post([this, round] { DecideAll(round); });
       }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/engine/commit_flow.h"
+#include "agent/engine/early_upload.h"
 
 namespace filesync {
 
@@ -25,6 +26,8 @@ struct CommitFlow::Round {
   std::map<RelPath, RelPath> moved_from;
   std::atomic<int64_t> keep_budget = kKeptBytesPerRound;
   std::atomic<int> tasks = 0;
+  // Of a large new file; else null.
+  std::shared_ptr<EarlyUpload> early;
   absl::Time started;
   uint64_t session = 0;  // EngineContext::session when it began
 };

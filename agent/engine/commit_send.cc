@@ -22,7 +22,10 @@ void CommitFlow::Send(BatchPtr batch, bool large) {
   Executor* lane = large ? large_lane_ : lane_;
   Uploader* uploader = large ? &large_uploader_ : &uploader_;
   lane->Schedule([this, batch, welcome, uploader] {
-    absl::Status status = uploader->Upload(welcome, batch->uploads, batch->inline_chunks);
+    const HeadStart* head_start =
+        batch->round->early != nullptr ? &batch->round->early->head_start() : nullptr;
+    absl::Status status =
+        uploader->Upload(welcome, batch->uploads, head_start, batch->inline_chunks);
     if (!status.ok()) {
       context_->mailbox.Post([this, batch, status] { Unsent(batch, status); });
       return;

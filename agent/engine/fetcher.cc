@@ -58,8 +58,8 @@ class Fetcher::Assembly {
     while (next_ < chunks_.size()) {
       const ChunkRef& ref = chunks_[next_];
       if (const auto it = inline_->find(ref.id); it != inline_->end()) {
-        FS_ASSIGN_OR_RETURN(const std::string plain,
-                            DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id));
+        FS_ASSIGN_OR_RETURN(const std::string_view plain,
+                            DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id, scratch_));
         FS_RETURN_IF_ERROR(item_->staged->Append(plain));
       } else if (const auto here = offsets_.find(ref.id); here != offsets_.end()) {
         FS_RETURN_IF_ERROR(AppendFromSource(folder, ref, here->second));
@@ -74,8 +74,8 @@ class Fetcher::Assembly {
   // Appends the next chunk, which was downloaded.
   absl::Status AppendDownloaded(const std::string& frame) {
     const ChunkRef& ref = chunks_[next_++];
-    FS_ASSIGN_OR_RETURN(const std::string plain,
-                        DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id));
+    FS_ASSIGN_OR_RETURN(const std::string_view plain,
+                        DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id, scratch_));
     if (plain.size() != ref.size) return DataLoss("a chunk is not of the size its list says");
     context_->stats.bytes_moved += plain.size();
     return item_->staged->Append(plain);
@@ -113,6 +113,7 @@ class Fetcher::Assembly {
   const InlineChunks* inline_ = nullptr;
   std::vector<ChunkRef> chunks_;
   size_t next_ = 0;
+  std::string scratch_;
   std::unique_ptr<LocalFile> source_;
   absl::flat_hash_map<ChunkId, uint64_t> offsets_;
 };

@@ -35,9 +35,9 @@ absl::Time LastTouched(const Fingerprint& fingerprint) {
 
 }  // namespace
 
-PreparedFile FilePreparer::Prepare(const RelPath& path, uint32_t previous_average, bool exact,
-                                   int busy_attempts, std::atomic<int64_t>& keep_budget) {
-  absl::StatusOr<std::unique_ptr<LocalFile>> file = location_->Open(path);
+PreparedFile FilePreparer::Prepare(const PrepareRequest& request,
+                                   std::atomic<int64_t>& keep_budget) {
+  absl::StatusOr<std::unique_ptr<LocalFile>> file = location_->Open(request.path);
   if (!file.ok()) {
     const int error = ErrnoOf(file.status());
     const bool gone = absl::IsNotFound(file.status()) || absl::IsInvalidArgument(file.status()) ||
@@ -48,6 +48,7 @@ PreparedFile FilePreparer::Prepare(const RelPath& path, uint32_t previous_averag
   if (!before.ok()) return Outcome(PreparedFile::Kind::kFailed, before.status());
   const absl::Duration age = clock_->Now() - LastTouched(*before);
   bool suspect = age < kWriterQuiet && age > -kWriterQuiet && (*file)->HasWriters();
+  const int busy_attempts = request.busy_attempts;
   if (suspect && busy_attempts < kPatience) return Outcome(PreparedFile::Kind::kBusy);
   if (!location_->HasFineGrainedTimes() && age < kRacyWindow && age >= absl::ZeroDuration()) {
     clock_->Sleep(kRacyWindow - age);
@@ -56,14 +57,17 @@ PreparedFile FilePreparer::Prepare(const RelPath& path, uint32_t previous_averag
   }
 
   const uint32_t average =
-      exact ? previous_average : ChunkSizes::ForFileSize(before->size, previous_average).average;
+      request.exact ? request.previous_average
+                    : ChunkSizes::ForFileSize(before->size, request.previous_average).average;
   PreparedFile prepared;
   bool keep = false;
   if (before->size <= kLargestKept) {
     keep = keep_budget.fetch_sub(static_cast<int64_t>(before->size)) >=
            static_cast<int64_t>(before->size);
   }
-  if (absl::Status read = Read(**file, *before, average, keep, prepared); !read.ok()) {
+  ChunkSink* const sink =
+      request.sink != nullptr && !suspect && !(*file)->HasWriters() ? request.sink : nullptr;
+  if (absl::Status read = Read(**file, *before, average, keep, sink, prepared); !read.ok()) {
     if (absl::IsAborted(read)) return Outcome(PreparedFile::Kind::kBusy, read);
     return Outcome(PreparedFile::Kind::kFailed, read);
   }
@@ -92,12 +96,12 @@ bool FilePreparer::ReadsTheSame(LocalFile& file, const Fingerprint& before,
   PreparedFile again;
   const absl::StatusOr<Fingerprint> now = file.Stat();
   return now.ok() && now->size >= before.size &&
-         Read(file, before, content.average_size, /*keep=*/false, again).ok() &&
+         Read(file, before, content.average_size, /*keep=*/false, nullptr, again).ok() &&
          again.content.hash == content.hash;
 }
 
 absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint32_t average,
-                                bool keep, PreparedFile& prepared) {
+                                bool keep, ChunkSink* sink, PreparedFile& prepared) {
   const ChunkSizes sizes{average};
   ContentBuilder builder(average);
   // Holds unread input plus what is left of a chunk: never less than the largest chunk.
@@ -122,8 +126,10 @@ absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint
     }
     const std::string_view rest(buffer.data() + begin, end - begin);
     const size_t length = FirstChunkLength(rest, sizes);
-    builder.Add(
-        {HashChunk(ChunkKind::kData, rest.substr(0, length)), static_cast<uint32_t>(length)});
+    const std::string_view plain = rest.substr(0, length);
+    const ChunkRef ref{HashChunk(ChunkKind::kData, plain), static_cast<uint32_t>(length)};
+    builder.Add(ref);
+    if (sink != nullptr) sink->Take(ref, plain);
     begin += length;
   }
   bytes_hashed_ += before.size;

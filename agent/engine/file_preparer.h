@@ -34,23 +34,38 @@ struct PreparedFile {
   std::string bytes;             // the whole file, when it was small enough to keep
 };
 
+// Sees a file's chunks while the file is read, in order. Called on the reading thread.
+class ChunkSink {
+ public:
+  virtual ~ChunkSink() = default;
+  // May block, which slows the reading down. `plain` is valid during the call.
+  virtual void Take(const ChunkRef& ref, std::string_view plain) = 0;
+};
+
+struct PrepareRequest {
+  RelPath path;
+  uint32_t previous_average = 0;  // the chunk-size class of the content it had; 0: none
+  bool exact = false;             // use that class whatever the size, to compare contents
+  int busy_attempts = 0;          // how often it was found being written before
+  // Sees the chunks of a file that nobody has open for writing; null: nobody does. What it saw
+  // may turn out not to be the file's.
+  ChunkSink* sink = nullptr;
+};
+
 class FilePreparer {
  public:
   FilePreparer(Location* location, Clock* clock) : location_(location), clock_(clock) {}
 
-  // `previous_average`: the chunk-size class of the content it had (0: none). `exact`: use that
-  // class whatever the size, to compare with a content that was cut so. The bytes are kept when
-  // they fit into what is left of `keep_budget` (bytes), which they are then taken from.
-  // `busy_attempts`: how often it was found being written before.
-  PreparedFile Prepare(const RelPath& path, uint32_t previous_average, bool exact,
-                       int busy_attempts, std::atomic<int64_t>& keep_budget);
+  // The bytes are kept when they fit into what is left of `keep_budget` (bytes), which they are
+  // then taken from.
+  PreparedFile Prepare(const PrepareRequest& request, std::atomic<int64_t>& keep_budget);
 
   uint64_t BytesHashed() const { return bytes_hashed_; }
 
  private:
   bool ReadsTheSame(LocalFile& file, const Fingerprint& before, const Content& content);
   absl::Status Read(LocalFile& file, const Fingerprint& before, uint32_t average, bool keep,
-                    PreparedFile& prepared);
+                    ChunkSink* sink, PreparedFile& prepared);
 
   Location* const location_;
   Clock* const clock_;

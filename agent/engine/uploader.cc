@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "libs/base/status.h"
 #include "libs/content/frame.h"
 #include "libs/content/hasher.h"
@@ -27,7 +26,7 @@ namespace {
 
 // The plain bytes of a data chunk: as kept, or read again and checked. Aborted when the file
 // is not what it was.
-absl::StatusOr<std::string> ReadChunk(Location* location, const UploadItem& item,
+absl::StatusOr<std::string> ReadAgain(Location* location, const UploadItem& item,
                                       const ChunkRef& ref, uint64_t offset,
                                       std::unique_ptr<LocalFile>& file) {
   if (!item.file->bytes.empty()) return item.file->bytes.substr(offset, ref.size);
@@ -50,21 +49,23 @@ absl::StatusOr<std::string> ReadChunk(Location* location, const UploadItem& item
 
 }  // namespace
 
-absl::Status Uploader::Upload(const WelcomeInfo& welcome, std::vector<UploadItem>& items,
-                              std::vector<TravellingChunk>& inline_chunks) {
+std::vector<Uploader::Needed> Uploader::CollectNeeded(const std::vector<UploadItem>& items,
+                                                      const HeadStart* head_start) const {
+  const bool started =
+      head_start != nullptr && (head_start->stream == 0 || IsOpen(head_start->stream));
   std::vector<Needed> needed;
   absl::flat_hash_set<ChunkId> seen;
-  uint64_t bytes = 0;
   for (size_t i = 0; i < items.size(); ++i) {
     const UploadItem& item = items[i];
     if (item.base != nullptr && !item.check_all) {
       for (const ChunkRef& ref : item.base->refs) seen.insert(ref.id);
     }
+    const bool skip_started = started && !item.check_all;
     uint64_t offset = 0;
     for (const ChunkRef& ref : item.file->chunks) {
-      if (seen.insert(ref.id).second) {
+      const bool sent = skip_started && head_start->ids.contains(ref.id);
+      if (!sent && seen.insert(ref.id).second) {
         needed.push_back({ref, ChunkKind::kData, i, offset, nullptr});
-        bytes += ref.size;
       }
       offset += ref.size;
     }
@@ -75,48 +76,93 @@ absl::Status Uploader::Upload(const WelcomeInfo& welcome, std::vector<UploadItem
                         i,
                         0,
                         &piece.plain});
-      bytes += piece.plain.size();
     }
   }
-  if (needed.empty()) return absl::OkStatus();
+  return needed;
+}
+
+absl::Status Uploader::Upload(const WelcomeInfo& welcome, std::vector<UploadItem>& items,
+                              const HeadStart* head_start,
+                              std::vector<TravellingChunk>& inline_chunks) {
+  const std::vector<Needed> needed = CollectNeeded(items, head_start);
+  if (needed.empty()) return Flush();
+  uint64_t bytes = 0;
+  for (const Needed& chunk : needed) bytes += chunk.ref.size;
   // Frames are never larger than their chunk and a header.
   if (bytes + needed.size() * kFrameHeaderSize <= welcome.inline_bytes) {
-    for (const Needed& chunk : needed) {
-      std::unique_ptr<LocalFile> file;
-      std::string plain;
-      if (chunk.plain != nullptr) {
-        plain = *chunk.plain;
-      } else {
-        absl::StatusOr<std::string> read =
-            ReadChunk(context_->location, items[chunk.item], chunk.ref, chunk.offset, file);
-        if (!read.ok()) {
-          items[chunk.item].changed = true;
-          continue;
-        }
-        plain = *std::move(read);
-      }
-      inline_chunks.push_back({chunk.ref.id, chunk.kind, EncodeFrame(plain)});
-    }
-    return absl::OkStatus();
+    PackInline(needed, items, inline_chunks);
+  } else {
+    FS_RETURN_IF_ERROR(Send(welcome, needed, items));
   }
-  return Send(welcome, needed, items);
+  return Flush();
+}
+
+void Uploader::PackInline(const std::vector<Needed>& needed, std::vector<UploadItem>& items,
+                          std::vector<TravellingChunk>& inline_chunks) {
+  for (const Needed& chunk : needed) {
+    std::unique_ptr<LocalFile> file;
+    std::string plain;
+    if (chunk.plain != nullptr) {
+      plain = *chunk.plain;
+    } else {
+      absl::StatusOr<std::string> read =
+          ReadAgain(context_->location, items[chunk.item], chunk.ref, chunk.offset, file);
+      if (!read.ok()) {
+        items[chunk.item].changed = true;
+        continue;
+      }
+      plain = *std::move(read);
+    }
+    inline_chunks.push_back({chunk.ref.id, chunk.kind, EncodeFrame(plain)});
+  }
+}
+
+// Which of the chunks the server lacks.
+absl::StatusOr<absl::flat_hash_set<ChunkId>> Uploader::Missing(
+    const WelcomeInfo& welcome, const std::vector<ChunkRef>& chunks) {
+  std::vector<ChunkId> ids;
+  ids.reserve(chunks.size());
+  for (const ChunkRef& ref : chunks) ids.push_back(ref.id);
+  FS_ASSIGN_OR_RETURN(const std::vector<ChunkId> missing_ids,
+                      context_->link->FindMissingChunks(welcome.folder, ids));
+  absl::flat_hash_set<ChunkId> missing(missing_ids.begin(), missing_ids.end());
+  for (const ChunkRef& ref : chunks) {
+    if (missing.contains(ref.id)) {
+      context_->stats.bytes_to_move += ref.size;
+    } else {
+      context_->stats.bytes_saved += ref.size;
+    }
+  }
+  return missing;
+}
+
+absl::Status Uploader::SendEarly(const WelcomeInfo& welcome, std::vector<ReadChunk> chunks,
+                                 HeadStart& head_start) {
+  if (head_start.stream != 0 && !IsOpen(head_start.stream)) {
+    return Unavailable("the upload was interrupted");
+  }
+  std::vector<ChunkRef> refs;
+  refs.reserve(chunks.size());
+  for (const ReadChunk& chunk : chunks) refs.push_back(chunk.ref);
+  FS_ASSIGN_OR_RETURN(absl::flat_hash_set<ChunkId> missing, Missing(welcome, refs));
+  for (ReadChunk& chunk : chunks) {
+    // Each once, however often it occurs.
+    if (missing.erase(chunk.ref.id) == 0) continue;
+    FS_RETURN_IF_ERROR(
+        Queue(welcome, chunk.ref,
+              {chunk.ref.id, ChunkKind::kData, PackFrame(std::move(chunk.raw_frame))}));
+    head_start.stream = streams_opened_;
+  }
+  for (const ChunkRef& ref : refs) head_start.ids.insert(ref.id);
+  return SendQueued();
 }
 
 absl::Status Uploader::Send(const WelcomeInfo& welcome, const std::vector<Needed>& needed,
                             std::vector<UploadItem>& items) {
-  std::vector<ChunkId> ids;
-  ids.reserve(needed.size());
-  for (const Needed& chunk : needed) ids.push_back(chunk.ref.id);
-  FS_ASSIGN_OR_RETURN(const std::vector<ChunkId> missing_ids,
-                      context_->link->FindMissingChunks(welcome.folder, ids));
-  const absl::flat_hash_set<ChunkId> missing(missing_ids.begin(), missing_ids.end());
-  for (const Needed& chunk : needed) {
-    if (!missing.contains(chunk.ref.id)) {
-      context_->stats.bytes_saved += chunk.ref.size;
-    } else {
-      context_->stats.bytes_to_move += chunk.ref.size;
-    }
-  }
+  std::vector<ChunkRef> refs;
+  refs.reserve(needed.size());
+  for (const Needed& chunk : needed) refs.push_back(chunk.ref);
+  FS_ASSIGN_OR_RETURN(const absl::flat_hash_set<ChunkId> missing, Missing(welcome, refs));
   std::unique_ptr<LocalFile> file;
   size_t file_item = SIZE_MAX;
   for (const Needed& chunk : needed) {
@@ -128,33 +174,32 @@ absl::Status Uploader::Send(const WelcomeInfo& welcome, const std::vector<Needed
       if (file_item != chunk.item) file.reset();
       file_item = chunk.item;
       absl::StatusOr<std::string> plain =
-          ReadChunk(context_->location, item, chunk.ref, chunk.offset, file);
+          ReadAgain(context_->location, item, chunk.ref, chunk.offset, file);
       if (!plain.ok()) {
         item.changed = true;
         continue;
       }
       read = *std::move(plain);
     }
-    std::string frame = EncodeFrame(chunk.plain != nullptr ? *chunk.plain : read);
-    if (frame.size() < chunk.ref.size) context_->stats.bytes_saved += chunk.ref.size - frame.size();
-    if (stream_ == nullptr) {
-      FS_ASSIGN_OR_RETURN(stream_, context_->link->Upload(welcome.folder, context_->agent_id));
-    }
-    FS_RETURN_IF_ERROR(Queue({chunk.ref.id, chunk.kind, std::move(frame)}));
-    context_->stats.bytes_moved += chunk.ref.size;
+    FS_RETURN_IF_ERROR(Queue(
+        welcome, chunk.ref,
+        {chunk.ref.id, chunk.kind, EncodeFrame(chunk.plain != nullptr ? *chunk.plain : read)}));
   }
-  if (absl::Status sent = SendQueued(); !sent.ok()) return sent;
-  if (stream_ == nullptr) return absl::OkStatus();
-  const absl::Status flushed = stream_->Flush();
-  if (!flushed.ok()) stream_.reset();
-  return flushed;
+  return SendQueued();
 }
 
-absl::Status Uploader::Queue(TravellingChunk chunk) {
+absl::Status Uploader::Queue(const WelcomeInfo& welcome, const ChunkRef& ref,
+                             TravellingChunk chunk) {
+  if (stream_ == nullptr) {
+    FS_ASSIGN_OR_RETURN(stream_, context_->link->Upload(welcome.folder, context_->agent_id));
+    ++streams_opened_;
+  }
   const size_t size = chunk.frame.size();
+  if (size < ref.size) context_->stats.bytes_saved += ref.size - size;
   if (queued_bytes_ + size > kMessageBytes && !queued_.empty()) FS_RETURN_IF_ERROR(SendQueued());
   queued_bytes_ += size;
   queued_.push_back(std::move(chunk));
+  context_->stats.bytes_moved += ref.size;
   return absl::OkStatus();
 }
 
@@ -164,6 +209,14 @@ absl::Status Uploader::SendQueued() {
   const absl::Status sent = stream_->Send(std::exchange(queued_, {}));
   if (!sent.ok()) stream_.reset();
   return sent;
+}
+
+// Until the server has stored all that was sent.
+absl::Status Uploader::Flush() {
+  if (stream_ == nullptr) return absl::OkStatus();
+  const absl::Status flushed = stream_->Flush();
+  if (!flushed.ok()) stream_.reset();
+  return flushed;
 }
 
 }  // namespace filesync

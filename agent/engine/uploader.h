@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "agent/engine/engine_context.h"
 
 namespace filesync {
@@ -22,25 +23,50 @@ struct UploadItem {
   bool changed = false;
 };
 
+// A chunk as it was read: its raw frame.
+struct ReadChunk {
+  ChunkRef ref;
+  std::string raw_frame;
+};
+
+// Chunks that were sent, or found on the server, before the commit they belong to was decided.
+struct HeadStart {
+  absl::flat_hash_set<ChunkId> ids;
+  // The upload stream they went through: what is on another is not known to have arrived. 0: none.
+  uint64_t stream = 0;
+};
+
 class Uploader {
  public:
   explicit Uploader(EngineContext* context) : context_(context) {}
 
   // Makes sure that all chunks of `items` are stored in the folder, except those it returns in
-  // `inline_chunks`, which are few and small and travel with the commit. Unavailable when the
-  // connection is lost.
+  // `inline_chunks`, which are few and small and travel with the commit. `head_start`: of these
+  // items, or null. Unavailable when the connection is lost.
   absl::Status Upload(const WelcomeInfo& welcome, std::vector<UploadItem>& items,
-                      std::vector<TravellingChunk>& inline_chunks);
+                      const HeadStart* head_start, std::vector<TravellingChunk>& inline_chunks);
+  // Sends what the server lacks of `chunks`, waits for nothing, and notes them in `head_start`.
+  absl::Status SendEarly(const WelcomeInfo& welcome, std::vector<ReadChunk> chunks,
+                         HeadStart& head_start);
 
  private:
   struct Needed;
+  std::vector<Needed> CollectNeeded(const std::vector<UploadItem>& items,
+                                    const HeadStart* head_start) const;
+  void PackInline(const std::vector<Needed>& needed, std::vector<UploadItem>& items,
+                  std::vector<TravellingChunk>& inline_chunks);
+  absl::StatusOr<absl::flat_hash_set<ChunkId>> Missing(const WelcomeInfo& welcome,
+                                                       const std::vector<ChunkRef>& chunks);
   absl::Status Send(const WelcomeInfo& welcome, const std::vector<Needed>& needed,
                     std::vector<UploadItem>& items);
-  absl::Status Queue(TravellingChunk chunk);
+  absl::Status Queue(const WelcomeInfo& welcome, const ChunkRef& ref, TravellingChunk chunk);
+  absl::Status Flush();
+  bool IsOpen(uint64_t stream) const { return stream_ != nullptr && stream == streams_opened_; }
   absl::Status SendQueued();
 
   EngineContext* const context_;
   std::unique_ptr<ChunkUpload> stream_;
+  uint64_t streams_opened_ = 0;
   std::vector<TravellingChunk> queued_;
   size_t queued_bytes_ = 0;
 };

@@ -86,5 +86,19 @@ RC_GTEST_PROP(FrameProperty, AnyBytesAreDecodedOrRefused, (const std::string& by
   RC_ASSERT(plain.ok() || absl::IsDataLoss(plain.status()));
 }
 
+TEST(FrameTest, PackedLaterIsTheSameAsEncodedAtOnce) {
+  const std::string noise = RandomBytes(100'000);
+  for (const std::string& plain : {std::string(), noise, std::string(100'000, 'x')}) {
+    EXPECT_EQ(EncodeFrame(plain), PackFrame(RawFrame(plain)));
+    std::string scratch;
+    const ChunkId id = HashChunk(ChunkKind::kData, plain);
+    const std::string frame = EncodeFrame(plain);
+    const auto decoded = DecodeAndVerifyFrame(frame, ChunkKind::kData, id, scratch);
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    EXPECT_EQ(*decoded, plain);
+    EXPECT_FALSE(DecodeAndVerifyFrame(frame, ChunkKind::kList, id, scratch).ok());
+  }
+}
+
 }  // namespace
 }  // namespace filesync

@@ -3,6 +3,7 @@
 #include <zstd.h>
 
 #include <memory>
+#include <optional>
 
 #include "libs/base/coding.h"
 #include "libs/base/status.h"
@@ -41,10 +42,26 @@ bool ProbablyCompressible(std::string_view plain) {
   return !ZSTD_isError(size) && size < sample.size() - sample.size() / 32;
 }
 
-std::string Header(FrameCodec codec, size_t plain_size) {
-  std::string header(1, static_cast<char>(codec));
-  AppendBigEndian32(header, static_cast<uint32_t>(plain_size));
-  return header;
+void AppendHeader(std::string& frame, FrameCodec codec, size_t plain_size) {
+  frame.push_back(static_cast<char>(codec));
+  AppendBigEndian32(frame, static_cast<uint32_t>(plain_size));
+}
+
+// The zstd frame, when it is smaller than the raw one.
+std::optional<std::string> Compressed(std::string_view plain, const FrameOptions& options) {
+  if (options.zstd_level == 0 || plain.size() <= kSmallestSaving || !ProbablyCompressible(plain)) {
+    return std::nullopt;
+  }
+  std::string frame;
+  AppendHeader(frame, FrameCodec::kZstd, plain.size());
+  // Room for less than raw only: when it does not fit, it does not pay.
+  frame.resize(kFrameHeaderSize + plain.size() - kSmallestSaving);
+  const size_t size = ZSTD_compressCCtx(Compressor(), frame.data() + kFrameHeaderSize,
+                                        frame.size() - kFrameHeaderSize, plain.data(), plain.size(),
+                                        options.zstd_level);
+  if (ZSTD_isError(size)) return std::nullopt;
+  frame.resize(kFrameHeaderSize + size);
+  return frame;
 }
 
 absl::Status CheckRawSize(std::string_view payload, uint32_t declared) {
@@ -60,24 +77,22 @@ absl::Status CheckHash(std::string_view plain, ChunkKind kind, const ChunkId& id
 }  // namespace
 
 std::string EncodeFrame(std::string_view plain, const FrameOptions& options) {
-  if (options.zstd_level > 0 && plain.size() > kSmallestSaving && ProbablyCompressible(plain)) {
-    std::string frame = Header(FrameCodec::kZstd, plain.size());
-    // Room for less than raw only: when it does not fit, it does not pay.
-    frame.resize(kFrameHeaderSize + plain.size() - kSmallestSaving);
-    const size_t size = ZSTD_compressCCtx(Compressor(), frame.data() + kFrameHeaderSize,
-                                          frame.size() - kFrameHeaderSize, plain.data(),
-                                          plain.size(), options.zstd_level);
-    if (!ZSTD_isError(size)) {
-      frame.resize(kFrameHeaderSize + size);
-      return frame;
-    }
-  }
+  std::optional<std::string> compressed = Compressed(plain, options);
+  return compressed.has_value() ? *std::move(compressed) : RawFrame(plain);
+}
+
+std::string RawFrame(std::string_view plain) {
   std::string frame;
   frame.reserve(kFrameHeaderSize + plain.size());
-  frame = Header(FrameCodec::kRaw, plain.size());
-  frame.reserve(kFrameHeaderSize + plain.size());
+  AppendHeader(frame, FrameCodec::kRaw, plain.size());
   frame.append(plain);
   return frame;
+}
+
+std::string PackFrame(std::string raw_frame, const FrameOptions& options) {
+  std::optional<std::string> compressed =
+      Compressed(std::string_view(raw_frame).substr(kFrameHeaderSize), options);
+  return compressed.has_value() ? *std::move(compressed) : std::move(raw_frame);
 }
 
 absl::StatusOr<uint32_t> FramePlainSize(std::string_view frame) {
@@ -119,14 +134,22 @@ absl::StatusOr<std::string> DecodeAndVerifyFrame(std::string_view frame, ChunkKi
   return plain;
 }
 
-absl::Status VerifyFrame(std::string_view frame, ChunkKind kind, const ChunkId& id) {
+absl::StatusOr<std::string_view> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
+                                                      const ChunkId& id, std::string& scratch) {
   FS_ASSIGN_OR_RETURN(const uint32_t size, FramePlainSize(frame));
   if (static_cast<FrameCodec>(frame[0]) != FrameCodec::kRaw) {
-    return DecodeAndVerifyFrame(frame, kind, id).status();
+    FS_ASSIGN_OR_RETURN(scratch, DecodeAndVerifyFrame(frame, kind, id));
+    return scratch;
   }
   const std::string_view payload = frame.substr(kFrameHeaderSize);
   FS_RETURN_IF_ERROR(CheckRawSize(payload, size));
-  return CheckHash(payload, kind, id);
+  FS_RETURN_IF_ERROR(CheckHash(payload, kind, id));
+  return payload;
+}
+
+absl::Status VerifyFrame(std::string_view frame, ChunkKind kind, const ChunkId& id) {
+  std::string scratch;
+  return DecodeAndVerifyFrame(frame, kind, id, scratch).status();
 }
 
 }  // namespace filesync

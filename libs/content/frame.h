@@ -33,6 +33,11 @@ struct FrameOptions {
 // else raw. Never fails on valid sizes; the result is never larger than raw.
 std::string EncodeFrame(std::string_view plain, const FrameOptions& options = {});
 
+// The same in two steps, for those who can't keep `plain`: a raw frame is made first, and packed
+// later, which copies nothing when it stays raw.
+std::string RawFrame(std::string_view plain);
+std::string PackFrame(std::string raw_frame, const FrameOptions& options = {});
+
 // The plain size a frame declares; DataLoss when the header is short, the codec unknown or
 // the size above kMaxChunkSize. Allocates nothing.
 absl::StatusOr<uint32_t> FramePlainSize(std::string_view frame);
@@ -44,6 +49,11 @@ absl::StatusOr<std::string> DecodeFrame(std::string_view frame);
 // Decodes and checks that the bytes hash to `id` in `kind`'s domain: DataLoss when not.
 absl::StatusOr<std::string> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
                                                  const ChunkId& id);
+
+// The same without a copy where none is needed: the result points into `frame` when that is raw,
+// else into `scratch`.
+absl::StatusOr<std::string_view> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
+                                                      const ChunkId& id, std::string& scratch);
 
 // The check alone, which copies nothing of a raw frame.
 absl::Status VerifyFrame(std::string_view frame, ChunkKind kind, const ChunkId& id);
