@@ -24,6 +24,18 @@ std::string_view ModeName(Mode mode);
 // and the historical names (localToCloud, cloudToLocal, localBackup, cloudBackup).
 std::optional<Mode> ParseMode(std::string_view text);
 
+// Additions and changes travel one way, and nothing is deleted by a deletion.
+constexpr bool IsBackup(Mode mode) {
+  return mode == Mode::kSourceBackup || mode == Mode::kDestinationBackup;
+}
+// A rename at the source is a rename at the destination; elsewhere both halves go their own way.
+constexpr bool RenamesAreSent(Mode mode) {
+  return mode == Mode::kTwoWay || mode == Mode::kSourceToDestination;
+}
+constexpr bool RenamesAreReceived(Mode mode) {
+  return mode == Mode::kTwoWay || mode == Mode::kDestinationToSource;
+}
+
 // "newest", "keep-local", "keep-remote", "keep-both", "manual".
 std::string_view ConflictPolicyName(ConflictPolicy policy);
 std::optional<ConflictPolicy> ParseConflictPolicy(std::string_view text);

@@ -35,9 +35,9 @@ Action AgreeOnMetadata(const Entry& local, const Entry& remote) {
 }
 
 // Both sides changed, to different content.
-Action BothChanged(const Entry& local, const Entry& remote, ConflictPolicy policy) {
-  const bool local_directory = local.type == EntryType::kDirectory;
-  const bool remote_directory = remote.type == EntryType::kDirectory;
+Action BothChanged(const Side& local, const Side& remote, ConflictPolicy policy) {
+  const bool local_directory = local.entry.type == EntryType::kDirectory;
+  const bool remote_directory = remote.entry.type == EntryType::kDirectory;
   // The directory keeps the name under every policy: a file can stand beside it, not inside.
   if (policy == ConflictPolicy::kManual) {
     return Make(Kind::kHold, "changed on both sides: waits for a decision", true);
@@ -53,7 +53,7 @@ Action BothChanged(const Entry& local, const Entry& remote, ConflictPolicy polic
     case ConflictPolicy::kKeepRemote:
       return Make(Kind::kDownload, "changed on both sides: what is there is kept", true);
     case ConflictPolicy::kNewest:
-      return local.mtime_ns > remote.mtime_ns
+      return local.changed_at_ns > remote.changed_at_ns
                  ? Make(Kind::kUpload, "changed on both sides: newer here", true)
                  : Make(Kind::kDownload, "changed on both sides: newer there", true);
     case ConflictPolicy::kKeepBoth:
@@ -111,7 +111,7 @@ Action TwoWay(const std::optional<Entry>& base, const Side& local, const Side& r
   if (base.has_value() && EqualContent(remote.entry, *base) && !EqualContent(local.entry, *base)) {
     return Make(Kind::kUpload, "content changed here, metadata there");
   }
-  return BothChanged(local.entry, remote.entry, policy);
+  return BothChanged(local, remote, policy);
 }
 
 // The source decides, and the destination follows. `source_is_local` tells which is which.

@@ -22,6 +22,9 @@ struct Side {
   };
   State state = State::kUnknown;
   Entry entry;  // kChanged: what it is now
+  // kChanged: what the policy `newest` compares, in nanoseconds since the epoch: the mtime, or
+  // the time of receipt where the mtime can't be true.
+  int64_t changed_at_ns = 0;
 };
 
 struct Action {

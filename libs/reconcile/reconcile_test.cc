@@ -31,8 +31,8 @@ Entry Directory(uint32_t mode = 0755) {
   return entry;
 }
 
-Side Is(State state) { return {state, {}}; }
-Side Changed(const Entry& entry) { return {State::kChanged, entry}; }
+Side Is(State state) { return {state, {}, 0}; }
+Side Changed(const Entry& entry) { return {State::kChanged, entry, entry.mtime_ns}; }
 
 const Entry kBase = File("base");
 
@@ -94,6 +94,9 @@ TEST(TwoWay, Policies) {
   EXPECT_EQ(TwoWay(kBase, old, young, ConflictPolicy::kNewest), Kind::kDownload);
   // A tie goes to the server's.
   EXPECT_EQ(TwoWay(kBase, old, Changed(File("z", 10)), ConflictPolicy::kNewest), Kind::kDownload);
+  // An mtime that can't be true does not win.
+  const Side dreamer{State::kChanged, File("d", 99), 15};
+  EXPECT_EQ(TwoWay(kBase, dreamer, young, ConflictPolicy::kNewest), Kind::kDownload);
   EXPECT_EQ(TwoWay(kBase, old, young, ConflictPolicy::kKeepLocal), Kind::kUpload);
   EXPECT_EQ(TwoWay(kBase, young, old, ConflictPolicy::kKeepRemote), Kind::kDownload);
   EXPECT_EQ(TwoWay(kBase, old, young, ConflictPolicy::kManual), Kind::kHold);
