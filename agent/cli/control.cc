@@ -247,6 +247,7 @@ void ToProto(const SyncStatus& status, bool running, control::v1::Status* proto)
     proto->mutable_last_error_at()->set_seconds(nanoseconds / 1'000'000'000);
     proto->mutable_last_error_at()->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
   }
+  proto->set_mode(std::string(ModeName(status.mode)));
   proto->set_applied_version(status.applied_version);
   proto->set_head_version(status.head_version);
   proto->set_conflicts(status.conflicts);

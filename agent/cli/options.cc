@@ -30,6 +30,8 @@ struct Raw {
   std::string directory;
   std::string folder = kDefaultFolder;
   std::vector<std::string> pairs;
+  std::string mode = "two-way";
+  std::vector<std::string> conflict;
   std::string log_level = "info";
 };
 
@@ -42,7 +44,19 @@ void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
       ->capture_default_str();
   app->add_option("-n,--name", options.name, "What this agent is called (default: the host's name)")
       ->envname("SYNCAGENT_NAME");
-  app->add_option("--sync", raw.pairs, "FOLDER=DIR, any number of times, instead of DIR");
+  app->add_option("--sync", raw.pairs, "FOLDER=DIR, any number of times, instead of DIR")
+      ->allow_extra_args(false);
+  app->add_option("-m,--mode", raw.mode,
+                  "two-way, source-to-destination, source-backup, destination-to-source or\n"
+                  "destination-backup (tw, std, sb, dts, db); the source is DIR, the\n"
+                  "destination the folder")
+      ->envname("SYNCAGENT_MODE")
+      ->capture_default_str();
+  app->add_option("--conflict", raw.conflict,
+                  "[PATTERN=]POLICY, any number of times: newest, keep-local, keep-remote,\n"
+                  "keep-both or manual (default: keep-both)")
+      ->envname("SYNCAGENT_CONFLICT")
+      ->allow_extra_args(false);
   app->add_option("--http", options.http, "ADDR:PORT for /metrics and /healthz, or off")
       ->envname("SYNCAGENT_HTTP")
       ->capture_default_str();
@@ -81,6 +95,18 @@ absl::Status Check(const Raw& raw, AgentOptions& options) {
   if (!ParseLogLevel(raw.log_level, options.log_level)) {
     return InvalidArgument("--log-level {}: expected debug, info, warn, error or off",
                            EscapeForPeople(raw.log_level));
+  }
+  const std::optional<Mode> mode = ParseMode(raw.mode);
+  if (!mode.has_value()) {
+    return InvalidArgument(
+        "--mode {}: expected two-way, source-to-destination, source-backup, "
+        "destination-to-source or destination-backup",
+        EscapeForPeople(raw.mode));
+  }
+  options.mode = *mode;
+  for (const std::string& text : raw.conflict) {
+    FS_RETURN_IF_ERROR(
+        Annotate(options.policies.Add(text), fmt::format("--conflict {}", EscapeForPeople(text))));
   }
   if (options.name.empty()) options.name = HostName().substr(0, 64);
   if (options.name.size() > 64 || EscapeForPeople(options.name) != options.name) {

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "libs/model/modes.h"
+#include "libs/reconcile/conflict_policies.h"
 #include "libs/telemetry/log.h"
 
 namespace filesync {
@@ -20,6 +22,8 @@ struct AgentOptions {
   std::string server;
   std::string name;  // the agent's, for people
   std::vector<FolderDirectory> locations;
+  Mode mode = Mode::kTwoWay;
+  ConflictPolicies policies;
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
   bool json = false;  // status
@@ -33,7 +37,8 @@ struct ParsedOptions {
 };
 
 // Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
-// SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and errors itself.
+// SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat defaults.
+// Prints help and errors itself.
 ParsedOptions ParseOptions(int argc, char** argv);
 
 }  // namespace filesync

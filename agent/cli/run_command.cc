@@ -99,6 +99,8 @@ class SyncCommand {
     options.folder = location.folder;
     options.agent_name = options_.name;
     options.server = options_.server;
+    options.mode = options_.mode;
+    options.policies = options_.policies;
     FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server));
     Running running;
     FS_ASSIGN_OR_RETURN(running.sync,
@@ -149,7 +151,8 @@ class SyncCommand {
       case SyncState::kInSync:
         return kExitInSync;
       case SyncState::kIncomplete:
-        return status.settled_failures == status.failed_count ? kExitSomeFailed : -1;
+        if (status.settled_failures < status.failed_count) return -1;
+        return status.held_conflicts == status.failed_count ? kExitConflicts : kExitSomeFailed;
       case SyncState::kHalted:
         return kExitHalted;
       case SyncState::kOffline:

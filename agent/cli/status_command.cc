@@ -21,6 +21,7 @@ void Print(const control::v1::Status& status) {
   row("agent", fmt::format("{} ({})", status.agent_name(), status.agent_id()));
   row("state", status.state());
   row("entries", fmt::format("{} ({})", status.entries(), ForPeople(status.bytes())));
+  row("mode", status.mode());
   row("version", fmt::format("{}", status.applied_version()));
   const uint64_t pending = status.pending_local() + status.pending_remote();
   if (pending > 0) {

@@ -99,7 +99,8 @@ bool ApplyFlow::StartSlice() {
   for (TravellingChunk& chunk : slice.inline_chunks) {
     round->inline_chunks[chunk.id] = std::move(chunk.frame);
   }
-  absl::StatusOr<std::set<RelPath>> moved = ApplyMoves(*context_, slice.entries);
+  absl::StatusOr<std::set<RelPath>> moved = std::set<RelPath>();
+  if (RenamesAreReceived(context_->mode)) moved = ApplyMoves(*context_, slice.entries);
   if (!moved.ok()) {
     context_->log->Warn("renames are applied one by one: {}", Describe(moved.status()));
     moved = std::set<RelPath>();
@@ -327,6 +328,13 @@ void ApplyFlow::Finish(Round& round) {
         return;
       case Installed::Kind::kOccupied:
         // What is in it, the folder does not know: the directory stays, and is made again there.
+        if (context_->mode != Mode::kTwoWay) {
+          // Here it is not made again there, so it can only go when it is empty.
+          round.stash.push_back(item.target);
+          context_->Fail(path, FailedPrecondition("it is kept: it holds what is not synced"));
+          context_->scan_subtree(path);
+          return;
+        }
         context_->log->Info("{} is kept: it holds what the folder does not have", path.ForPeople());
         round.forget.push_back(path);
         round.stash.push_back(item.target);

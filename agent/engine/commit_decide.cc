@@ -14,6 +14,15 @@ namespace {
 constexpr absl::Duration kBusyFirst = absl::Milliseconds(50);
 constexpr int kConflictNameAttempts = 1000;
 
+// Of a side that did not change and still decides, as a mirror's source does.
+Entry SourceOfMirror(const Situation& situation) {
+  if (situation.base.has_value()) return situation.base->entry;
+  Entry nothing;
+  nothing.path = situation.path;
+  nothing.type = EntryType::kTombstone;
+  return nothing;
+}
+
 }  // namespace
 
 void CommitFlow::DecideAll(RoundPtr round) {
@@ -86,6 +95,21 @@ void CommitFlow::SettleHere(const RelPath& path, const absl::Status& noted) {
   context_->Release(path);
 }
 
+// Conflicts that end with a copy, or wait, say so when that is done.
+void CommitFlow::NoteConflict(const RelPath& path, const Action& action) {
+  switch (action.kind) {
+    case Action::Kind::kUpload:
+    case Action::Kind::kDownload:
+    case Action::Kind::kDeleteLocal:
+    case Action::Kind::kDeleteRemote:
+      ++context_->stats.conflicts;
+      context_->Emit(SyncEvent::Kind::kConflict, path, action.why);
+      return;
+    default:
+      return;
+  }
+}
+
 void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
                            std::vector<Situation>& to_apply) {
   const RelPath path = situation.path;
@@ -114,12 +138,14 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     context_->busy.erase(path);
   }
   const Action action = Decide(*context_, situation);
+  if (action.conflict) NoteConflict(path, action);
   switch (action.kind) {
     case Action::Kind::kNothing: {
       // Looked different, is the same: remember how it looks now.
       State& state = *context_->state;
       absl::Status status = state.DeleteRemote(path);
-      if (status.ok() && situation.base.has_value() && situation.present()) {
+      if (status.ok() && situation.base.has_value() && situation.present() &&
+          EqualState(situation.LocalEntryNow(), situation.base->entry)) {
         BaseRow row = *situation.base;
         row.fingerprint = situation.file.has_value() ? situation.file->fingerprint
                                                      : situation.look.entry.fingerprint;
@@ -138,8 +164,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     case Action::Kind::kDownload:
     case Action::Kind::kAgreeMetadataRemote:
     case Action::Kind::kDeleteLocal:
-      // In a mirror the other side's state may be the base itself.
-      if (!situation.remote.has_value()) situation.remote = situation.base->entry;
+      if (!situation.remote.has_value()) situation.remote = SourceOfMirror(situation);
       if (situation.file.has_value()) {
         situation.look.entry.fingerprint = situation.file->fingerprint;
       }
@@ -181,7 +206,11 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
       return;
     case Action::Kind::kHold:
       context_->Release(path);
-      context_->Fail(path, FailedPrecondition("{}", action.why));
+      if (action.conflict) {
+        context_->Hold(path, action.why);
+      } else {
+        context_->Fail(path, FailedPrecondition("{}", action.why));
+      }
       return;
   }
 }

@@ -80,10 +80,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->Fail(path, situation.look.why);
     return;
   }
-  const bool nothing =
-      !situation.remote.has_value() &&
-      (situation.LocalUnchanged() || (situation.absent() && !situation.base.has_value()));
-  if (nothing) {
+  if (situation.NothingToDecide(context_->mode)) {
     context_->Release(path);
     context_->ClearFailure(path);
     return;

@@ -53,6 +53,7 @@ class CommitFlow {
   void DecideAll(RoundPtr round);
   void Abandon(const Round& round);
   void SettleHere(const RelPath& path, const absl::Status& noted);
+  void NoteConflict(const RelPath& path, const Action& action);
   void DecideOne(Situation& situation, Round& round, Batch& batch,
                  std::vector<Situation>& to_apply);
   bool ReadAgainToCompare(Situation& situation);

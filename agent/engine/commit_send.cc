@@ -217,6 +217,8 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
     case RejectReason::kParentMissing:
       // An ancestor is no directory there (any more): it is to be decided first.
       for (RelPath parent = path.Parent(); !parent.IsRoot(); parent = parent.Parent()) {
+        // A backup did not act on its deletion there; now it is needed again.
+        if (IsBackup(context_->mode)) FS_RETURN_IF_ERROR(state.DeleteBase(parent));
         context_->Dirty(parent);
       }
       [[fallthrough]];

@@ -10,8 +10,15 @@ namespace filesync {
 absl::Duration Failures::Add(const RelPath& path, const absl::Status& why) {
   Failure& failure = failures_[path];
   failure.reason = std::string(ToStd(why.message()));
+  failure.conflict = false;
   const int doublings = std::min(failure.attempts++, 6);
   return std::min(absl::Seconds(60), absl::Seconds(1 << doublings));
+}
+
+void Failures::AddConflict(const RelPath& path, std::string reason) {
+  Failure& failure = failures_[path];
+  failure.reason = std::move(reason);
+  failure.conflict = true;
 }
 
 void Failures::ClearTree(const RelPath& directory) {
@@ -40,6 +47,16 @@ void EngineContext::Fail(const RelPath& path, const absl::Status& why) {
   if (known) return;
   log->Warn("{}: {}", path.ForPeople(), ToStd(why.message()));
   Emit(SyncEvent::Kind::kFailed, path, std::string(ToStd(why.message())));
+}
+
+void EngineContext::Hold(const RelPath& path, const char* why) {
+  const auto known = failures.all().find(path);
+  const bool news = known == failures.all().end() || !known->second.conflict;
+  failures.AddConflict(path, why);
+  if (!news) return;
+  ++stats.conflicts;
+  log->Warn("{}: {}", path.ForPeople(), why);
+  Emit(SyncEvent::Kind::kFailed, path, why);
 }
 
 bool EngineContext::RetryIsPlanned(const RelPath& path) const {

@@ -21,6 +21,7 @@
 #include "libs/base/executor.h"
 #include "libs/location/location.h"
 #include "libs/model/modes.h"
+#include "libs/reconcile/conflict_policies.h"
 #include "libs/telemetry/log.h"
 
 namespace filesync {
@@ -59,7 +60,9 @@ class Failures {
   struct Failure {
     std::string reason;
     int attempts = 0;
+    bool conflict = false;  // waits for a person, not for another attempt
   };
+  void AddConflict(const RelPath& path, std::string reason);
   // Remembers the failure and returns how long to wait: 1 s doubling to 60 s.
   absl::Duration Add(const RelPath& path, const absl::Status& why);
   void Clear(const RelPath& path) { failures_.erase(path); }
@@ -104,7 +107,7 @@ struct EngineContext {
   std::string agent_id;
   std::string agent_name;
   Mode mode = Mode::kTwoWay;
-  ConflictPolicy policy = ConflictPolicy::kKeepBoth;
+  ConflictPolicies policies;
 
   DirtyQueue dirty;
   InFlight in_flight;
@@ -157,6 +160,8 @@ struct EngineContext {
   void ForgetUnknown(const RelPath& directory);
   // Remembers that `path` failed and tries again later.
   void Fail(const RelPath& path, const absl::Status& why);
+  // Remembers that `path` waits for a person's decision: looked at again when a side changes.
+  void Hold(const RelPath& path, const char* why);
   // True when `path` failed and its next attempt has its moment: nothing is to hurry it.
   bool RetryIsPlanned(const RelPath& path) const;
   void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "") {

@@ -89,7 +89,8 @@ void LocationSync::PublishStatus() {
     status.pending_paths.push_back(path.ForPeople());
   }
   for (const auto& [path, failure] : context_.failures.all()) {
-    if (failure.attempts >= kSettledAttempts) ++status.settled_failures;
+    if (failure.conflict) ++status.held_conflicts;
+    if (failure.conflict || failure.attempts >= kSettledAttempts) ++status.settled_failures;
     if (status.failed_paths.size() == kPathsInStatus) continue;
     status.failed_paths.push_back({path.ForPeople(), failure.reason, failure.attempts});
   }
@@ -97,6 +98,7 @@ void LocationSync::PublishStatus() {
   status.last_error = last_error_;
   status.last_error_at = last_error_at_;
   status.head_version = context_.head_version;
+  status.mode = context_.mode;
   status.conflicts = context_.stats.conflicts;
   status.commits = context_.stats.commits;
   status.scans = context_.stats.scans;

@@ -78,6 +78,8 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
   context_.pool = pool_.get();
   context_.preparer = &preparer_;
   context_.agent_name = options_.agent_name;
+  context_.mode = options_.mode;
+  context_.policies = options_.policies;
   context_.scan_subtree = [this](const RelPath& path) {
     if (observer_ != nullptr) observer_->RequestScan(path);
   };

@@ -28,6 +28,8 @@ struct LocationSyncOptions {
   std::string folder = "default";
   std::string agent_name;
   std::string server;  // HOST:PORT, for status
+  Mode mode = Mode::kTwoWay;
+  ConflictPolicies policies;
   absl::Duration rescan_interval = absl::Hours(1);
   absl::Duration trash_age = absl::Hours(24 * 30);
 };
@@ -46,6 +48,7 @@ struct SyncStatus {
   std::string directory;
   std::string folder;
   std::string server;
+  Mode mode = Mode::kTwoWay;
   std::string agent_id;  // hex
   std::string agent_name;
   SyncState state = SyncState::kScanning;
@@ -59,6 +62,8 @@ struct SyncStatus {
   std::vector<std::string> pending_paths;  // some, for people
   std::vector<FailedPathInfo> failed_paths;
   uint64_t failed_count = 0;
+  // Of the failures, conflicts that wait for a person.
+  uint64_t held_conflicts = 0;
   // Failures that stood after several tries: waiting does not help.
   uint64_t settled_failures = 0;
   std::string last_error;

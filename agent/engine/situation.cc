@@ -6,7 +6,14 @@
 namespace filesync {
 namespace {
 
-Side LocalSide(const Situation& situation) {
+// A clock that runs this far ahead is not believed.
+constexpr absl::Duration kMostAhead = absl::Minutes(5);
+
+int64_t Plausible(int64_t mtime_ns, int64_t received_ns) {
+  return mtime_ns > received_ns + absl::ToInt64Nanoseconds(kMostAhead) ? received_ns : mtime_ns;
+}
+
+Side LocalSide(const Situation& situation, absl::Time now) {
   Side side;
   switch (situation.look.presence) {
     case Look::Presence::kUnknown:
@@ -31,6 +38,7 @@ Side LocalSide(const Situation& situation) {
   side.entry = situation.LocalEntryNow();
   const bool same = situation.base.has_value() && EqualState(side.entry, situation.base->entry);
   side.state = same ? Side::State::kUnchanged : Side::State::kChanged;
+  side.changed_at_ns = Plausible(side.entry.mtime_ns, absl::ToUnixNanos(now));
   return side;
 }
 
@@ -43,6 +51,8 @@ Side RemoteSide(const Situation& situation) {
   side.entry = *situation.remote;
   if (situation.remote->IsLive()) {
     side.state = Side::State::kChanged;
+    side.changed_at_ns =
+        Plausible(side.entry.mtime_ns, static_cast<int64_t>(side.entry.committed_at_ns));
   } else {
     side.state = situation.base.has_value() ? Side::State::kDeleted : Side::State::kAbsent;
   }
@@ -79,6 +89,13 @@ Entry Situation::LocalEntryNow() const {
   return entry;
 }
 
+bool Situation::NothingToDecide(Mode mode) const {
+  if (remote.has_value()) return false;
+  if (LocalUnchanged() || (absent() && !base.has_value())) return true;
+  // A backup's destination may do as it likes, and its source may forget.
+  return mode == Mode::kDestinationBackup || (mode == Mode::kSourceBackup && absent());
+}
+
 absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
   Situation situation;
   situation.path = path;
@@ -91,7 +108,8 @@ absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
 Action Decide(const EngineContext& context, const Situation& situation) {
   std::optional<Entry> base;
   if (situation.base.has_value()) base = situation.base->entry;
-  return Reconcile(base, LocalSide(situation), RemoteSide(situation), context.mode, context.policy);
+  return Reconcile(base, LocalSide(situation, context.clock->Now()), RemoteSide(situation),
+                   context.mode, context.policies.For(situation.path));
 }
 
 }  // namespace filesync

@@ -30,6 +30,8 @@ struct Situation {
   bool LocalUnchanged() const;
   // The local side is a file whose content must be read before anything can be decided.
   bool NeedsContent() const;
+  // Neither side has news that `mode` acts on.
+  bool NothingToDecide(Mode mode) const;
   // The version a commit has to name as its base.
   uint64_t BaseVersion() const;
   // The local state as an entry; content from `file`, `moved_from` or the base.
