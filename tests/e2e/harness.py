@@ -152,12 +152,13 @@ class Server:
 
 
 class Agent:
-    """syncagent on one directory."""
+    """syncagent on one directory; `flags` are more of its arguments."""
 
-    def __init__(self, base, name, server, folder="default", directory=None, **popen):
+    def __init__(self, base, name, server, folder="default", directory=None, flags=(), **popen):
         self.name = name
         self.server = server if isinstance(server, str) else server.address
         self.folder = folder
+        self.flags = flags
         self.dir = directory or os.path.join(base, name)
         os.makedirs(self.dir, exist_ok=True)
         self.log = os.path.join(base, name + ".log")
@@ -169,7 +170,8 @@ class Agent:
         self.http = free_port()
         self.process = Process(
             [*prefix, SYNCAGENT, "--server", self.server, "--folder", self.folder, "--name",
-             self.name, "--http", f"127.0.0.1:{self.http}", self.dir], self.log, **self.popen)
+             self.name, "--http", f"127.0.0.1:{self.http}", *self.flags, self.dir], self.log,
+            **self.popen)
         return self
 
     def stop(self):
