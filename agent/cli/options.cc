@@ -32,8 +32,25 @@ struct Raw {
   std::vector<std::string> pairs;
   std::string mode = "two-way";
   std::vector<std::string> conflict;
+  std::vector<std::string> ignore;
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
   std::string log_level = "info";
 };
+
+void AddFilterOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
+  app->add_option("--ignore", raw.ignore, "PATTERN as in .syncignore, any number of times")
+      ->envname("SYNCAGENT_IGNORE")
+      ->allow_extra_args(false);
+  app->add_flag("--use-gitignore", options.filters.use_gitignore, "Honour .gitignore files as well")
+      ->envname("SYNCAGENT_USE_GITIGNORE");
+  app->add_option("--include", raw.include, "SUBTREE: sync nothing but this; repeatable")
+      ->envname("SYNCAGENT_INCLUDE")
+      ->allow_extra_args(false);
+  app->add_option("--exclude", raw.exclude, "SUBTREE: do not sync this; repeatable")
+      ->envname("SYNCAGENT_EXCLUDE")
+      ->allow_extra_args(false);
+}
 
 void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
   app->add_option("-s,--server", options.server, "The server, HOST:PORT")
@@ -57,6 +74,7 @@ void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
                   "keep-both or manual (default: keep-both)")
       ->envname("SYNCAGENT_CONFLICT")
       ->allow_extra_args(false);
+  AddFilterOptions(app, options, raw);
   app->add_option("--http", options.http, "ADDR:PORT for /metrics and /healthz, or off")
       ->envname("SYNCAGENT_HTTP")
       ->capture_default_str();
@@ -79,6 +97,40 @@ absl::Status AddLocations(const Raw& raw, AgentOptions& options) {
     return InvalidArgument("no directory is given; say which: syncagent --server {} DIR",
                            options.server);
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<RelPath>> ParseSubtrees(const char* option,
+                                                   const std::vector<std::string>& texts) {
+  std::vector<RelPath> subtrees;
+  for (std::string text : texts) {
+    while (text.size() > 1 && text.back() == '/') text.pop_back();
+    if (text.starts_with("./")) text.erase(0, 2);
+    absl::StatusOr<RelPath> path = RelPath::Parse(text);
+    if (!path.ok() || path->IsRoot()) {
+      return InvalidArgument("{} {}: expected the path of a subtree, counted from DIR: {}", option,
+                             EscapeForPeople(text),
+                             path.ok() ? "it is empty" : ToStd(path.status().message()));
+    }
+    subtrees.push_back(*std::move(path));
+  }
+  return subtrees;
+}
+
+absl::Status CheckFilters(const Raw& raw, AgentOptions& options) {
+  std::string lines;
+  for (const std::string& pattern : raw.ignore) {
+    if (pattern.find('\n') != std::string::npos) {
+      return InvalidArgument("--ignore: a pattern has no line break");
+    }
+    lines += pattern + "\n";
+  }
+  FS_ASSIGN_OR_RETURN(IgnoreFile patterns,
+                      IgnoreFile::Parse(IgnoreSource::kCommandLine, RelPath(), "--ignore", lines));
+  options.filters.rules.Set(std::move(patterns));
+  FS_ASSIGN_OR_RETURN(std::vector<RelPath> includes, ParseSubtrees("--include", raw.include));
+  FS_ASSIGN_OR_RETURN(std::vector<RelPath> excludes, ParseSubtrees("--exclude", raw.exclude));
+  options.filters.rules.Narrow(std::move(includes), std::move(excludes));
   return absl::OkStatus();
 }
 
@@ -108,6 +160,7 @@ absl::Status Check(const Raw& raw, AgentOptions& options) {
     FS_RETURN_IF_ERROR(
         Annotate(options.policies.Add(text), fmt::format("--conflict {}", EscapeForPeople(text))));
   }
+  FS_RETURN_IF_ERROR(CheckFilters(raw, options));
   if (options.name.empty()) options.name = HostName().substr(0, 64);
   if (options.name.size() > 64 || EscapeForPeople(options.name) != options.name) {
     return InvalidArgument("--name: expected 1 to 64 bytes of printable UTF-8");

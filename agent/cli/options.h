@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/engine/filters.h"
 #include "libs/model/modes.h"
 #include "libs/reconcile/conflict_policies.h"
 #include "libs/telemetry/log.h"
@@ -24,6 +25,7 @@ struct AgentOptions {
   std::vector<FolderDirectory> locations;
   Mode mode = Mode::kTwoWay;
   ConflictPolicies policies;
+  FilterOptions filters;
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
   bool json = false;  // status
@@ -37,7 +39,8 @@ struct ParsedOptions {
 };
 
 // Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
-// SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat defaults.
+// SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_IGNORE,
+// SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat defaults.
 // Prints help and errors itself.
 ParsedOptions ParseOptions(int argc, char** argv);
 

@@ -101,6 +101,7 @@ class SyncCommand {
     options.server = options_.server;
     options.mode = options_.mode;
     options.policies = options_.policies;
+    options.filters = options_.filters;
     FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server));
     Running running;
     FS_ASSIGN_OR_RETURN(running.sync,

@@ -5,6 +5,7 @@
 
 #include "agent/engine/installer.h"
 #include "agent/engine/moves.h"
+#include "agent/engine/shelf.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -40,10 +41,11 @@ struct ApplyFlow::Round {
   bool fetched = false;
   // Entries to be kept in the remote rows, decided later.
   std::vector<Entry> stash;
-  std::vector<BaseRow> rows;     // to record
-  std::vector<RelPath> forget;   // bases to delete
-  std::vector<RelPath> applied;  // remote rows to delete
-  std::vector<RelPath> held;     // claimed until the round is recorded
+  std::vector<BaseRow> rows;                          // to record
+  std::vector<RelPath> forget;                        // bases to delete
+  std::vector<Entry> ignored;                         // to be put on the shelf
+  std::vector<std::pair<RelPath, uint64_t>> applied;  // remote rows to delete, up to a version
+  std::vector<RelPath> held;                          // claimed until the round is recorded
   std::optional<Cursor> through;
 };
 
@@ -100,7 +102,7 @@ bool ApplyFlow::StartSlice() {
     round->inline_chunks[chunk.id] = std::move(chunk.frame);
   }
   absl::StatusOr<std::set<RelPath>> moved = std::set<RelPath>();
-  if (RenamesAreReceived(context_->mode)) moved = ApplyMoves(*context_, slice.entries);
+  if (RenamesAreReceived(context_->mode)) moved = ApplyMoves(*context_, Visible(slice.entries));
   if (!moved.ok()) {
     context_->log->Warn("renames are applied one by one: {}", Describe(moved.status()));
     moved = std::set<RelPath>();
@@ -110,6 +112,22 @@ bool ApplyFlow::StartSlice() {
   }
   StartFetching(std::move(round));
   return true;
+}
+
+// Without what is ignored here: a rename to or from there is the other half's coming or going.
+std::vector<Entry> ApplyFlow::Visible(const std::vector<Entry>& entries) {
+  std::vector<Entry> visible;
+  if (std::none_of(entries.begin(), entries.end(), [](const Entry& entry) {
+        return !entry.moved_from.IsRoot() || !entry.moved_to.IsRoot();
+      })) {
+    return visible;
+  }
+  for (const Entry& entry : entries) {
+    if (!context_->filters->Ignores(entry.path, entry.type == EntryType::kDirectory)) {
+      visible.push_back(entry);
+    }
+  }
+  return visible;
 }
 
 absl::Status ApplyFlow::Stash(const RemoteSlice& slice) {
@@ -145,6 +163,11 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
     return;
   }
   situation->remote = entry;
+  if (context_->filters->Ignores(entry.path, situation->IsDirectoryAnywhere())) {
+    round.ignored.push_back(entry);
+    round.held.push_back(entry.path);
+    return;
+  }
   Action action;
   if (situation->NeedsContent()) {
     action.kind = Action::Kind::kHold;
@@ -155,8 +178,10 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
   item.target = entry;
   switch (action.kind) {
     case Action::Kind::kNothing:
-      // An older entry may still be waiting to be applied here: this one takes its place.
-      round.applied.push_back(entry.path);
+      // An older entry may still be waiting to be applied here, or lie on the shelf: this one
+      // takes its place.
+      if (!entry.IsLive() && !situation->base.has_value()) round.ignored.push_back(entry);
+      round.applied.emplace_back(entry.path, entry.version);
       round.held.push_back(entry.path);
       return;
     case Action::Kind::kDownload:
@@ -312,8 +337,9 @@ void ApplyFlow::Finish(Round& round) {
     const RelPath& path = item.target.path;
     switch (installed.kind) {
       case Installed::Kind::kDone:
-        round.applied.push_back(path);
+        round.applied.emplace_back(path, item.target.version);
         context_->ClearFailure(path);
+        if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
         if (item.target.IsLive()) {
           round.rows.push_back({item.target, context_->incarnation, installed.fingerprint});
           events.emplace_back(SyncEvent::Kind::kDownloaded, path);
@@ -354,7 +380,7 @@ void ApplyFlow::Finish(Round& round) {
   }
   for (Item& item : round.items) {
     if (item.kind == Item::Kind::kRecord) {
-      round.applied.push_back(item.target.path);
+      round.applied.emplace_back(item.target.path, item.target.version);
       context_->ClearFailure(item.target.path);
       if (item.target.IsLive()) {
         round.rows.push_back(
@@ -399,9 +425,14 @@ void ApplyFlow::Finish(Round& round) {
 absl::Status ApplyFlow::Record(Round& round) {
   State& state = *context_->state;
   State::Transaction transaction(&state);
+  for (const Entry& entry : round.ignored) {
+    FS_RETURN_IF_ERROR(ShelveEntry(state, entry));
+  }
   for (const RelPath& path : round.forget) FS_RETURN_IF_ERROR(state.DeleteBase(path));
   for (const BaseRow& row : round.rows) FS_RETURN_IF_ERROR(state.PutBase(row));
-  for (const RelPath& path : round.applied) FS_RETURN_IF_ERROR(state.DeleteRemote(path));
+  for (const auto& [path, version] : round.applied) {
+    FS_RETURN_IF_ERROR(state.DeleteRemoteUpTo(path, version));
+  }
   for (const Entry& entry : round.stash) {
     FS_ASSIGN_OR_RETURN(const std::optional<Entry> known, state.GetRemote(entry.path));
     if (known.has_value() && known->version > entry.version) continue;

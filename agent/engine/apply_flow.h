@@ -49,6 +49,7 @@ class ApplyFlow {
 
   bool StartSlice();
   absl::Status Stash(const RemoteSlice& slice);
+  std::vector<Entry> Visible(const std::vector<Entry>& entries);
   void PlanEntry(const Entry& entry, Round& round);
   void StartFetching(RoundPtr round);
   bool AddFetch(Item& item, Round& round);

@@ -143,7 +143,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     case Action::Kind::kNothing: {
       // Looked different, is the same: remember how it looks now.
       State& state = *context_->state;
-      absl::Status status = state.DeleteRemote(path);
+      absl::Status status = state.DeleteRemoteUpTo(path, situation.RemoteVersion());
       if (status.ok() && situation.base.has_value() && situation.present() &&
           EqualState(situation.LocalEntryNow(), situation.base->entry)) {
         BaseRow row = *situation.base;
@@ -172,7 +172,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
       return;
     case Action::Kind::kAgree: {
       State::Transaction transaction(context_->state);
-      absl::Status status = context_->state->DeleteRemote(path);
+      absl::Status status = context_->state->DeleteRemoteUpTo(path, situation.RemoteVersion());
       if (status.ok() && situation.remote.has_value() && situation.remote->IsLive()) {
         status = context_->state->PutBase({*situation.remote, context_->incarnation,
                                            situation.file.has_value()

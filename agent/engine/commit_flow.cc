@@ -7,6 +7,7 @@
 
 #include "agent/engine/commit_round.h"
 #include "agent/engine/scanner.h"
+#include "agent/engine/shelf.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -75,6 +76,11 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     return;
   }
   Situation situation = *std::move(examined);
+  if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
+  if (context_->filters->Ignores(path, situation.IsDirectoryAnywhere())) {
+    PutAway(path);
+    return;
+  }
   if (situation.look.presence == Look::Presence::kUnknown) {
     context_->Release(path);
     context_->Fail(path, situation.look.why);
@@ -125,6 +131,12 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
       Add(row.entry.path, round, /*with_its_directory=*/true);
     }
   }
+}
+
+void CommitFlow::PutAway(const RelPath& path) {
+  const absl::Status shelved = Shelve(*context_, path);
+  context_->deletions_seen.erase(path);
+  SettleHere(path, shelved);
 }
 
 // A mount that came or went makes a tree look deleted or replaced. What it looks like is believed

@@ -43,6 +43,7 @@ class CommitFlow {
 
   void StartRound(std::vector<RelPath> paths);
   void Add(const RelPath& path, Round& round, bool with_its_directory = false);
+  void PutAway(const RelPath& path);
   void Take(const RelPath& path, Round& round);
   void TakeGone(const BaseRow& row, Round& round);
   void AddMovedTree(const Situation& directory, const BaseRow& from, Round& round);
@@ -66,6 +67,7 @@ class CommitFlow {
   void FinishRound(Batch& batch);
   void Unsent(const BatchPtr& batch, const absl::Status& why);
   absl::Status Settle(const PendingChange& pending, const ChangeOutcome& outcome);
+  absl::Status SettleRejected(const Entry& entry, const ChangeOutcome& outcome);
 
   EngineContext* const context_;
   ApplyFlow* const apply_;

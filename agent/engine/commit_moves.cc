@@ -52,6 +52,8 @@ void CommitFlow::FindMove(Situation& situation, Round& round) {
     if (fingerprint == from.fingerprint) situation.moved_from = from;
     return;
   }
+  context_->filters->Forget(old);
+  context_->filters->Forget(situation.path);
   AddMovedTree(situation, from, round);
 }
 
@@ -65,6 +67,8 @@ void CommitFlow::AddMovedTree(const Situation& directory, const BaseRow& from, R
     const RelPath& old = row.entry.path;
     if (old == from.entry.path) continue;
     const RelPath now = old.Rebased(from.entry.path, directory.path);
+    const bool is_directory = row.entry.type == EntryType::kDirectory;
+    if (context_->filters->Ignores(now, is_directory)) continue;
     const Look look = context_->location->LookAt(now);
     const bool same = look.presence == Look::Presence::kPresent &&
                       look.entry.fingerprint.inode == row.fingerprint.inode &&

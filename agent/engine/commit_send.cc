@@ -209,11 +209,18 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
     case ChangeOutcome::Kind::kRejected:
       break;
   }
+  return SettleRejected(entry, outcome);
+}
+
+// The server refused the change; inside a transaction.
+absl::Status CommitFlow::SettleRejected(const Entry& entry, const ChangeOutcome& outcome) {
+  State& state = *context_->state;
+  const RelPath& path = entry.path;
   switch (outcome.reason) {
     case RejectReason::kMovePartner:
       no_move_.insert(path);
       context_->Dirty(path);
-      break;
+      return absl::OkStatus();
     case RejectReason::kParentMissing:
       // An ancestor is no directory there (any more): it is to be decided first.
       for (RelPath parent = path.Parent(); !parent.IsRoot(); parent = parent.Parent()) {
@@ -221,19 +228,28 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
         if (IsBackup(context_->mode)) FS_RETURN_IF_ERROR(state.DeleteBase(parent));
         context_->Dirty(parent);
       }
-      [[fallthrough]];
-    case RejectReason::kNotEmpty:
-      // What is below it there is on its way here.
-      if (context_->rejected[path]++ < kRejectionsToWaitOut) {
-        context_->DirtyAfter(path, absl::Milliseconds(200));
-        break;
-      }
-      [[fallthrough]];
+      break;
+    case RejectReason::kNotEmpty: {
+      // What is ignored here keeps its directory, which comes back.
+      FS_ASSIGN_OR_RETURN(const bool keeps, state.HasIgnoredBelow(path));
+      FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, state.GetBase(path));
+      if (!keeps || !base.has_value() || entry.IsLive()) break;
+      FS_RETURN_IF_ERROR(state.PutRemote(base->entry));
+      FS_RETURN_IF_ERROR(state.DeleteBase(path));
+      context_->Dirty(path);
+      return absl::OkStatus();
+    }
     case RejectReason::kMalformed:
-      context_->rejected.erase(path);
-      context_->Fail(path, FailedPrecondition("the server refused it: {}", outcome.message));
+      context_->rejected[path] = kRejectionsToWaitOut;
       break;
   }
+  // What stands in its way there may be on its way here.
+  if (context_->rejected[path]++ < kRejectionsToWaitOut) {
+    context_->DirtyAfter(path, absl::Milliseconds(200));
+    return absl::OkStatus();
+  }
+  context_->rejected.erase(path);
+  context_->Fail(path, FailedPrecondition("the server refused it: {}", outcome.message));
   return absl::OkStatus();
 }
 

@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "agent/engine/dirty_queue.h"
 #include "agent/engine/file_preparer.h"
+#include "agent/engine/filters.h"
 #include "agent/engine/mailbox.h"
 #include "agent/engine/server_link.h"
 #include "agent/engine/state/state.h"
@@ -97,6 +98,7 @@ struct EngineContext {
   Logger* log = nullptr;
   Executor* pool = nullptr;  // reading, hashing
   FilePreparer* preparer = nullptr;
+  Filters* filters = nullptr;
   Mailbox mailbox;                                 // any thread
   EngineStats stats;                               // any thread
   std::function<void(const SyncEvent&)> on_event;  // called on the engine's thread

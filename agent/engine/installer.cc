@@ -91,7 +91,31 @@ absl::Status Installer::EnsureParent(const RelPath& path) {
 
 Installed Installer::Remove(const Situation& situation) {
   Changed(situation.path);
-  return FromResult(context_->location->Remove(situation.path, situation.look.entry.fingerprint));
+  const Fingerprint& expected = situation.look.entry.fingerprint;
+  Installed removed = FromResult(context_->location->Remove(situation.path, expected));
+  if (removed.kind == Installed::Kind::kOccupied && RemoveDeletable(situation.path)) {
+    removed = FromResult(context_->location->Remove(situation.path, expected));
+  }
+  return removed;
+}
+
+// Empties a directory that holds nothing but what the rules call deletable; else leaves it.
+bool Installer::RemoveDeletable(const RelPath& directory) {
+  const absl::StatusOr<Listing> listing = context_->location->List(directory);
+  if (!listing.ok() || !listing->skipped.empty()) return false;
+  for (const LocalEntry& entry : listing->entries) {
+    const bool is_directory = entry.type == LocalType::kDirectory;
+    const Filters::Judgement judgement = context_->filters->Judge(entry.path, is_directory);
+    if (!judgement.ignored || !judgement.deletable) return false;
+  }
+  for (const LocalEntry& entry : listing->entries) {
+    if (entry.type == LocalType::kDirectory && !RemoveDeletable(entry.path)) return false;
+    const absl::StatusOr<ApplyResult> removed =
+        context_->location->Remove(entry.path, entry.fingerprint);
+    if (!removed.ok() || removed->kind != ApplyKind::kApplied) return false;
+  }
+  Changed(directory);
+  return true;
 }
 
 Installed Installer::Install(const Situation& situation, const Entry& target, StagedFile* staged) {

@@ -32,6 +32,7 @@ class Installer {
   // has to change.
   Installed Install(const Situation& situation, const Entry& target, StagedFile* staged);
   Installed Remove(const Situation& situation);
+  bool RemoveDeletable(const RelPath& directory);
 
   // Makes all names that were changed durable.
   absl::Status Sync();

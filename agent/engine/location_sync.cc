@@ -1,6 +1,7 @@
 // One location's engine: how it begins, what it watches, and its step.
 
 #include "agent/engine/location_sync.h"
+#include "agent/engine/shelf.h"
 
 #include <pthread.h>
 
@@ -64,6 +65,7 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
       clock_(clock),
       log_(log),
       preparer_(directory_.get(), clock),
+      filters_(directory_.get(), clock, log, options_.filters),
       pool_(
           std::make_unique<ThreadPool>("read", std::max(2u, std::thread::hardware_concurrency()))),
       up_lane_(std::make_unique<ThreadPool>("upload", 1)),
@@ -77,6 +79,7 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
   context_.log = log_;
   context_.pool = pool_.get();
   context_.preparer = &preparer_;
+  context_.filters = &filters_;
   context_.agent_name = options_.agent_name;
   context_.mode = options_.mode;
   context_.policies = options_.policies;
@@ -221,22 +224,40 @@ ObserverEvents LocationSync::MakeObserverEvents() {
     if (status.ok()) context_.ForgetUnknown(directory);
     if (!full) return;
     scanned_ = scanned_ || status.ok();
+    // Rules may have changed while no agent ran.
+    if (absl::Status shown = Unshelve(context_, RelPath()); !shown.ok()) context_.halt = shown;
     ++context_.stats.scans;
     context_.stats.scan_seconds = absl::ToDoubleSeconds(took);
   };
   return events;
 }
 
+// Rules changed: what they show now is compared, what they hide now is put away, as the scan
+// meets it.
+void LocationSync::HandleRuleChanges() {
+  for (const RelPath& directory : filters_.TakeChanged()) {
+    log_->Info("{}: the ignore rules of {} changed", directory_->description(),
+               directory.IsRoot() ? "the root" : directory.ForPeople());
+    if (absl::Status shown = Unshelve(context_, directory); !shown.ok()) context_.halt = shown;
+    observer_->RequestScan(directory);
+  }
+}
+
 void LocationSync::HandleWatch(const std::vector<WatchEvent>& events) {
   for (const WatchEvent& event : events) {
     switch (event.kind) {
       case WatchEvent::Kind::kChanged:
-        context_.Dirty(event.path);
+        // Rules may hide their own file and still change.
+        if (filters_.IsRuleFile(event.path)) filters_.Reload(event.path.Parent());
+        if (!filters_.Ignores(event.path, /*is_directory=*/false)) context_.Dirty(event.path);
         break;
       case WatchEvent::Kind::kModifying:
-        context_.DirtyAfter(event.path, kModifyingDelay);
+        if (!filters_.Ignores(event.path, /*is_directory=*/false)) {
+          context_.DirtyAfter(event.path, kModifyingDelay);
+        }
         break;
       case WatchEvent::Kind::kDirectory:
+        if (filters_.Ignores(event.path, /*is_directory=*/true)) break;
         if (!event.path.IsRoot()) context_.Dirty(event.path);
         observer_->RequestScanIfNew(event.path);
         break;
@@ -326,6 +347,7 @@ void LocationSync::Step(absl::Duration wait) {
   } else {
     MaybeConnect();
     MaybeRescan();
+    HandleRuleChanges();
     moved = WorkFlows() || moved;
   }
   if (observer_ != nullptr) observer_->SetCongested(context_.dirty.size() > kCongestedFrom);

@@ -30,6 +30,7 @@ struct LocationSyncOptions {
   std::string server;  // HOST:PORT, for status
   Mode mode = Mode::kTwoWay;
   ConflictPolicies policies;
+  FilterOptions filters;
   absl::Duration rescan_interval = absl::Hours(1);
   absl::Duration trash_age = absl::Hours(24 * 30);
 };
@@ -117,6 +118,7 @@ class LocationSync final : public LinkListener {
   absl::Status CheckStateBelongsHere();
   absl::Status StartOver(std::string_view why);
   ObserverEvents MakeObserverEvents();
+  void HandleRuleChanges();
   void HandleWatch(const std::vector<WatchEvent>& events);
   void HandleWelcome(const WelcomeInfo& welcome);
   absl::Status TakeWelcome(const WelcomeInfo& welcome);
@@ -138,6 +140,7 @@ class LocationSync final : public LinkListener {
   Clock* const clock_;
   Logger* const log_;
   FilePreparer preparer_;
+  Filters filters_;
   EngineContext context_;
   std::unique_ptr<Observer> observer_;
 

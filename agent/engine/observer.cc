@@ -109,7 +109,8 @@ void Observer::ScanOne(const Request& request) {
   Sink sink(this);
   const auto scan = request.if_new ? ScanIfNew : Scan;
   const absl::StatusOr<ScanTotals> totals =
-      scan(request.directory, *context_->location, watcher_.get(), *context_->state, sink);
+      scan(request.directory, *context_->location, watcher_.get(), *context_->filters,
+           *context_->state, sink);
   const absl::Duration took = context_->clock->Now() - started;
   if (totals.ok() && totals->needless) {
     context_->mailbox.Post([this] { --scanning_; });

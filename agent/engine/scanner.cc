@@ -44,11 +44,19 @@ class BaseCursor {
 
 class Walk {
  public:
-  Walk(const RelPath& root, Location& location, Watcher* watcher, State& state, ScanSink& sink)
-      : root_(root), location_(location), watcher_(watcher), base_(state, root), sink_(sink) {}
+  Walk(const RelPath& root, Location& location, Watcher* watcher, Filters& filters, State& state,
+       ScanSink& sink)
+      : root_(root),
+        location_(location),
+        watcher_(watcher),
+        filters_(filters),
+        base_(state, root),
+        sink_(sink) {}
 
   absl::StatusOr<ScanTotals> Run() {
-    FS_RETURN_IF_ERROR(Descend(root_, std::nullopt));
+    if (root_.IsRoot() || !filters_.Ignores(root_, /*is_directory=*/true)) {
+      FS_RETURN_IF_ERROR(Descend(root_, std::nullopt));
+    }
     FS_RETURN_IF_ERROR(SkipTo(nullptr));
     if (sink_.Cancelled()) return Cancelled("scan cancelled");
     FlushCandidates();
@@ -80,6 +88,7 @@ class Walk {
                                                      "mount that was here is gone"));
       }
     }
+    filters_.Reload(directory);
     for (const std::string& name : listing->skipped) {
       sink_.OnSkipped(EscapeForPeople(directory.bytes() + "/" + name) + ": not a name that syncs");
     }
@@ -90,6 +99,9 @@ class Walk {
   absl::Status Visit(const LocalEntry& entry) {
     ++totals_.seen;
     FS_RETURN_IF_ERROR(SkipTo(&entry.path));
+    if (filters_.IgnoresBelowVisible(entry.path, entry.type == LocalType::kDirectory)) {
+      return PassOver(entry.path);
+    }
     FS_ASSIGN_OR_RETURN(const BaseRow* row, base_.Peek());
     std::optional<uint64_t> device;
     const bool known = row != nullptr && row->entry.path == entry.path;
@@ -117,6 +129,19 @@ class Walk {
     }
   }
 
+  // What is ignored is only named when the base knows it or what is in it.
+  absl::Status PassOver(const RelPath& path) {
+    bool known = false;
+    while (true) {
+      FS_ASSIGN_OR_RETURN(const BaseRow* row, base_.Peek());
+      if (row == nullptr || !row->entry.path.IsAtOrBelow(path)) break;
+      known = true;
+      base_.Next();
+    }
+    if (known) AddCandidate(path);
+    return absl::OkStatus();
+  }
+
   // Passes over the base rows below `directory` without a word about them.
   absl::Status Unknown(const RelPath& directory, const absl::Status& why) {
     if (directory == root_ && root_.IsRoot()) return why;
@@ -141,6 +166,7 @@ class Walk {
   const RelPath root_;
   Location& location_;
   Watcher* watcher_;
+  Filters& filters_;
   BaseCursor base_;
   ScanSink& sink_;
   std::vector<RelPath> candidates_;
@@ -167,18 +193,18 @@ bool Unchanged(const LocalEntry& local, const BaseRow& base) {
 }
 
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,
-                                State& state, ScanSink& sink) {
-  return Walk(directory, location, watcher, state, sink).Run();
+                                Filters& filters, State& state, ScanSink& sink) {
+  return Walk(directory, location, watcher, filters, state, sink).Run();
 }
 
 absl::StatusOr<ScanTotals> ScanIfNew(const RelPath& directory, Location& location, Watcher* watcher,
-                                     State& state, ScanSink& sink) {
+                                     Filters& filters, State& state, ScanSink& sink) {
   if (watcher != nullptr) {
     const absl::StatusOr<bool> is_new = watcher->Watch(directory);
     if (is_new.ok() && !*is_new) return ScanTotals{.needless = true};
   }
   // Watched now, by this: the walk must not take it for known.
-  return Scan(directory, location, watcher, state, sink);
+  return Scan(directory, location, watcher, filters, state, sink);
 }
 
 }  // namespace filesync

@@ -4,13 +4,16 @@
 //
 // Invariant: a path is called missing only when the directory that would hold it was listed
 // without error. Below a directory that could not be listed, or that is on another device than
-// remembered, nothing is said. Directories are watched before they are listed. Thread-compatible.
+// remembered, nothing is said. What is ignored is named only when the base knows it, so that it is
+// put away; ignored directories are not entered. Directories are watched before they are listed.
+// Thread-compatible.
 #pragma once
 
 #include <functional>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "agent/engine/filters.h"
 #include "agent/engine/state/state.h"
 #include "libs/location/location.h"
 
@@ -40,13 +43,13 @@ struct ScanTotals {
 // Scans `directory` and what is below it. An error means that the root itself could not be
 // listed or the base not read. `watcher` may be null.
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,
-                                State& state, ScanSink& sink);
+                                Filters& filters, State& state, ScanSink& sink);
 
 // The same, unless `directory` is watched already: then whatever watched it also listed it
 // afterwards, and what came since was told by events. For directories that just appeared, which
 // the scan of the one above them may have met before.
 absl::StatusOr<ScanTotals> ScanIfNew(const RelPath& directory, Location& location, Watcher* watcher,
-                                     State& state, ScanSink& sink);
+                                     Filters& filters, State& state, ScanSink& sink);
 
 // True when what stands there is what the row says, so that its content need not be read.
 bool Unchanged(const LocalEntry& local, const BaseRow& base);

@@ -42,6 +42,7 @@ class ScannerTest : public testing::Test {
     location_ = LocalDirectory::Open(path_, &clock_).value();
     state_ = State::Open(path_ + "/.syncagent/state.db").value();
     watcher_ = location_->NewWatcher().value();
+    filters_ = std::make_unique<Filters>(location_.get(), &clock_, &log_, FilterOptions());
   }
   ~ScannerTest() override {
     watcher_.reset();
@@ -55,7 +56,7 @@ class ScannerTest : public testing::Test {
   }
   Recorder ScanAll() {
     Recorder recorder;
-    EXPECT_TRUE(Scan(RelPath(), *location_, watcher_.get(), *state_, recorder).ok());
+    EXPECT_TRUE(Scan(RelPath(), *location_, watcher_.get(), *filters_, *state_, recorder).ok());
     return recorder;
   }
 
@@ -67,6 +68,8 @@ class ScannerTest : public testing::Test {
   }();
   std::unique_ptr<LocalDirectory> location_;
   std::unique_ptr<State> state_;
+  Logger log_{LogLevel::kOff, [](LogLevel, std::string_view) {}};
+  std::unique_ptr<Filters> filters_;
   std::unique_ptr<Watcher> watcher_;
 };
 
@@ -88,7 +91,8 @@ TEST_F(ScannerTest, WhatIsNeitherFileNorDirectoryNorSymlinkIsSkipped) {
 
 TEST_F(ScannerTest, MissingRootIsAnErrorAndNoDeletion) {
   Recorder recorder;
-  EXPECT_TRUE(absl::IsNotFound(Scan(P("gone"), *location_, nullptr, *state_, recorder).status()) ||
+  EXPECT_TRUE(absl::IsNotFound(
+                  Scan(P("gone"), *location_, nullptr, *filters_, *state_, recorder).status()) ||
               !recorder.unknown.empty());
   EXPECT_THAT(recorder.missing, IsEmpty());
 }
@@ -96,13 +100,13 @@ TEST_F(ScannerTest, MissingRootIsAnErrorAndNoDeletion) {
 TEST_F(ScannerTest, NewDirectoryIsScannedOnceWhoeverMeetsItFirst) {
   Write("new/below/file", "x");
   Recorder first;
-  auto totals = ScanIfNew(P("new"), *location_, watcher_.get(), *state_, first);
+  auto totals = ScanIfNew(P("new"), *location_, watcher_.get(), *filters_, *state_, first);
   ASSERT_TRUE(totals.ok());
   EXPECT_FALSE(totals->needless);
   EXPECT_THAT(first.candidates, UnorderedElementsAre("new/below", "new/below/file"));
   for (const char* directory : {"new", "new/below"}) {
     Recorder again;
-    totals = ScanIfNew(P(directory), *location_, watcher_.get(), *state_, again);
+    totals = ScanIfNew(P(directory), *location_, watcher_.get(), *filters_, *state_, again);
     ASSERT_TRUE(totals.ok());
     EXPECT_TRUE(totals->needless) << directory;
     EXPECT_THAT(again.candidates, IsEmpty());
@@ -117,7 +121,8 @@ TEST_F(ScannerTest, ReplacedOrMovedDirectoryIsNewAgain) {
   for (const auto& [directory, file] :
        {std::pair("two", "two/file"), std::pair("one", "one/other")}) {
     Recorder recorder;
-    const auto totals = ScanIfNew(P(directory), *location_, watcher_.get(), *state_, recorder);
+    const auto totals =
+        ScanIfNew(P(directory), *location_, watcher_.get(), *filters_, *state_, recorder);
     ASSERT_TRUE(totals.ok());
     EXPECT_FALSE(totals->needless) << directory;
     EXPECT_THAT(recorder.candidates, UnorderedElementsAre(file));
@@ -128,7 +133,7 @@ TEST_F(ScannerTest, WithoutAWatcherEveryScanLooks) {
   Write("new/file", "x");
   for (int i = 0; i < 2; ++i) {
     Recorder recorder;
-    ASSERT_TRUE(ScanIfNew(P("new"), *location_, nullptr, *state_, recorder).ok());
+    ASSERT_TRUE(ScanIfNew(P("new"), *location_, nullptr, *filters_, *state_, recorder).ok());
     EXPECT_THAT(recorder.candidates, UnorderedElementsAre("new/file"));
   }
 }

@@ -89,6 +89,12 @@ Entry Situation::LocalEntryNow() const {
   return entry;
 }
 
+bool Situation::IsDirectoryAnywhere() const {
+  if (present()) return is_directory();
+  if (base.has_value()) return base->entry.type == EntryType::kDirectory;
+  return remote.has_value() && remote->type == EntryType::kDirectory;
+}
+
 bool Situation::NothingToDecide(Mode mode) const {
   if (remote.has_value()) return false;
   if (LocalUnchanged() || (absent() && !base.has_value())) return true;

@@ -30,8 +30,12 @@ struct Situation {
   bool LocalUnchanged() const;
   // The local side is a file whose content must be read before anything can be decided.
   bool NeedsContent() const;
+  // What ignore rules for directories go by.
+  bool IsDirectoryAnywhere() const;
   // Neither side has news that `mode` acts on.
   bool NothingToDecide(Mode mode) const;
+  // Of the remote entry that was looked at; 0: none.
+  uint64_t RemoteVersion() const { return remote.has_value() ? remote->version : 0; }
   // The version a commit has to name as its base.
   uint64_t BaseVersion() const;
   // The local state as an entry; content from `file`, `moved_from` or the base.

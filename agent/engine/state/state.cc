@@ -11,7 +11,7 @@
 namespace filesync {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 
 constexpr char kSchema[] = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -24,6 +24,8 @@ CREATE TABLE base (
 CREATE INDEX base_by_inode ON base (inode);
 CREATE INDEX base_by_hash ON base (hash) WHERE hash IS NOT NULL;
 CREATE TABLE remote (path BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE ignored (path BLOB PRIMARY KEY, entry BLOB NOT NULL, base BLOB,
+                      incarnation BLOB) WITHOUT ROWID;
 CREATE TABLE incarnations (position INTEGER PRIMARY KEY, id BLOB NOT NULL,
                            first_version INTEGER NOT NULL);
 CREATE TABLE batches (number INTEGER PRIMARY KEY, changes BLOB NOT NULL);
@@ -31,6 +33,11 @@ CREATE TABLE pieces (id BLOB PRIMARY KEY, path BLOB NOT NULL, content BLOB NOT N
                      bytes BLOB NOT NULL);
 CREATE INDEX pieces_by_path ON pieces (path);
 )sql";
+
+// What brings a state of schema 1 to schema 2.
+constexpr char kSchemaFrom1[] =
+    "CREATE TABLE ignored (path BLOB PRIMARY KEY, entry BLOB NOT NULL, base BLOB, "
+    "incarnation BLOB) WITHOUT ROWID;";
 
 constexpr char kBaseColumns[] =
     "path, type, mode, mtime, content, target, version, incarnation, device, inode, local_size, "
@@ -99,6 +106,11 @@ absl::Status State::CreateSchema() {
     if (check.Step() != SQLITE_ROW) return Error("cannot check");
     if (check.Bytes(0) != "ok") return DataLoss("state file: {}", check.Bytes(0));
     return absl::OkStatus();
+  }
+  if (version == 1) {
+    return Execute(
+        fmt::format("BEGIN; {} PRAGMA user_version={}; COMMIT;", kSchemaFrom1, kSchemaVersion)
+            .c_str());
   }
   if (version != 0) {
     return DataLoss("state file: made by another version of this program (schema {}, this is {})",
@@ -352,6 +364,12 @@ absl::Status State::DeleteRemote(const RelPath& path) {
   return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot delete");
 }
 
+absl::Status State::DeleteRemoteUpTo(const RelPath& path, uint64_t version) {
+  FS_ASSIGN_OR_RETURN(const std::optional<Entry> known, GetRemote(path));
+  if (!known.has_value() || known->version > version) return absl::OkStatus();
+  return DeleteRemote(path);
+}
+
 absl::StatusOr<std::vector<RelPath>> State::RemotePage(const std::optional<RelPath>& after,
                                                        size_t limit) {
   std::lock_guard lock(mutex_);
@@ -374,7 +392,7 @@ absl::StatusOr<uint64_t> State::CountRemote() {
   return statement.Number(0);
 }
 
-absl::Status State::DropAllRemotes() { return Execute("DELETE FROM remote"); }
+absl::Status State::DropAllRemotes() { return Execute("DELETE FROM remote; DELETE FROM ignored"); }
 
 absl::StatusOr<Cursor> State::GetCursor() {
   FS_ASSIGN_OR_RETURN(const auto value, GetMeta("cursor"));

@@ -1,6 +1,7 @@
 // State: what the agent and the server last agreed on, in SQLite (WAL).
 //
-// Holds the base row of every path, remote entries that are known but not applied yet, commits
+// Holds the base row of every path, remote entries that are known but not applied yet or not to
+// be applied because their paths are ignored, commits
 // that wait for their answer, and the cursor. The cursor is only ever written in the same
 // transaction as the rows it stands for, so it never leads them. Losing the newest rows is
 // harmless (equal content agrees); losing all of it means a merge.
@@ -31,6 +32,14 @@ struct BaseRow {
   Entry entry;
   std::string incarnation;
   Fingerprint fingerprint;
+};
+
+// What the folder holds under an ignored name.
+struct IgnoredRow {
+  Entry entry;
+  // What was agreed before it was ignored, and under which incarnation; nullopt: nothing.
+  std::optional<Entry> base;
+  std::string incarnation;
 };
 
 struct PendingBatch {
@@ -91,10 +100,22 @@ class State {
   absl::StatusOr<std::optional<Entry>> GetRemote(const RelPath& path);
   absl::Status PutRemote(const Entry& entry);
   absl::Status DeleteRemote(const RelPath& path);
+  // Unless it is newer than `version`: then it came while that one was dealt with.
+  absl::Status DeleteRemoteUpTo(const RelPath& path, uint64_t version);
   absl::StatusOr<std::vector<RelPath>> RemotePage(const std::optional<RelPath>& after,
                                                   size_t limit);
   absl::StatusOr<uint64_t> CountRemote();
+  // The ignored ones as well.
   absl::Status DropAllRemotes();
+
+  // What the folder holds under names that are ignored here: not acted on while they are.
+  absl::Status PutIgnored(const IgnoredRow& row);
+  absl::StatusOr<std::optional<IgnoredRow>> GetIgnored(const RelPath& path);
+  absl::Status DeleteIgnored(const RelPath& path);
+  // Rows in path order from after `after` on (nullopt: from the start), at most `limit`.
+  absl::StatusOr<std::vector<IgnoredRow>> IgnoredPage(const std::optional<RelPath>& after,
+                                                      size_t limit);
+  absl::StatusOr<bool> HasIgnoredBelow(const RelPath& directory);
 
   absl::StatusOr<Cursor> GetCursor();
   absl::Status SetCursor(const Cursor& cursor);
@@ -123,6 +144,7 @@ class State {
   absl::Status CreateSchema();
   absl::StatusOr<Statement> Prepare(const char* sql);
   absl::Status Error(std::string_view what) const;
+  static absl::StatusOr<IgnoredRow> ReadIgnoredRow(Statement& statement);
   static absl::StatusOr<BaseRow> ReadBaseRow(Statement& statement);
   absl::StatusOr<std::vector<BaseRow>> ReadBaseRows(Statement& statement);
 

@@ -37,6 +37,7 @@ class State::Statement {
     return *this;
   }
   int Step() { return sqlite3_step(statement_); }
+  bool IsNull(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   std::string_view Bytes(int column) const {
     const void* data = sqlite3_column_blob(statement_, column);
     const int size = sqlite3_column_bytes(statement_, column);
