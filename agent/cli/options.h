@@ -40,8 +40,8 @@ struct ParsedOptions {
 
 // Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
 // SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_IGNORE,
-// SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat defaults.
-// Prints help and errors itself.
+// SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_HTTP,
+// SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and errors itself.
 ParsedOptions ParseOptions(int argc, char** argv);
 
 }  // namespace filesync
