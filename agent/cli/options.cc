@@ -35,6 +35,8 @@ struct Raw {
   std::vector<std::string> ignore;
   std::vector<std::string> include;
   std::vector<std::string> exclude;
+  std::string limit_up;
+  std::string limit_down;
   std::string log_level = "info";
 };
 
@@ -75,6 +77,11 @@ void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
       ->envname("SYNCAGENT_CONFLICT")
       ->allow_extra_args(false);
   AddFilterOptions(app, options, raw);
+  app->add_option("--limit-up", raw.limit_up,
+                  "Bytes per second to send: 10M, or a timetable: '08:00 512k, 19:00 off'")
+      ->envname("SYNCAGENT_LIMIT_UP");
+  app->add_option("--limit-down", raw.limit_down, "The same for receiving")
+      ->envname("SYNCAGENT_LIMIT_DOWN");
   app->add_option("--http", options.http, "ADDR:PORT for /metrics and /healthz, or off")
       ->envname("SYNCAGENT_HTTP")
       ->capture_default_str();
@@ -134,6 +141,16 @@ absl::Status CheckFilters(const Raw& raw, AgentOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status CheckLimit(const char* option, const std::string& text, RateTimetable& timetable) {
+  if (text.empty()) return absl::OkStatus();
+  absl::StatusOr<RateTimetable> parsed = RateTimetable::Parse(text);
+  if (!parsed.ok()) {
+    return Annotate(parsed.status(), fmt::format("{} {}", option, EscapeForPeople(text)));
+  }
+  timetable = *std::move(parsed);
+  return absl::OkStatus();
+}
+
 absl::Status Check(const Raw& raw, AgentOptions& options) {
   FS_RETURN_IF_ERROR(AddLocations(raw, options));
   if (options.command == Command::kStatus) {
@@ -161,6 +178,8 @@ absl::Status Check(const Raw& raw, AgentOptions& options) {
         Annotate(options.policies.Add(text), fmt::format("--conflict {}", EscapeForPeople(text))));
   }
   FS_RETURN_IF_ERROR(CheckFilters(raw, options));
+  FS_RETURN_IF_ERROR(CheckLimit("--limit-up", raw.limit_up, options.limit_up));
+  FS_RETURN_IF_ERROR(CheckLimit("--limit-down", raw.limit_down, options.limit_down));
   if (options.name.empty()) options.name = HostName().substr(0, 64);
   if (options.name.size() > 64 || EscapeForPeople(options.name) != options.name) {
     return InvalidArgument("--name: expected 1 to 64 bytes of printable UTF-8");

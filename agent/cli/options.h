@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agent/engine/filters.h"
+#include "agent/traffic/rate_timetable.h"
 #include "libs/model/modes.h"
 #include "libs/reconcile/conflict_policies.h"
 #include "libs/telemetry/log.h"
@@ -26,6 +27,8 @@ struct AgentOptions {
   Mode mode = Mode::kTwoWay;
   ConflictPolicies policies;
   FilterOptions filters;
+  RateTimetable limit_up;
+  RateTimetable limit_down;
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
   bool json = false;  // status
@@ -40,8 +43,9 @@ struct ParsedOptions {
 
 // Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
 // SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_IGNORE,
-// SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_HTTP,
-// SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and errors itself.
+// SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_LIMIT_UP,
+// SYNCAGENT_LIMIT_DOWN, SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and
+// errors itself.
 ParsedOptions ParseOptions(int argc, char** argv);
 
 }  // namespace filesync

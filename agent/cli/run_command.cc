@@ -52,6 +52,7 @@ class SyncCommand {
         display_(isatty(STDOUT_FILENO) == 1, UseColor()),
         log_(options.log_level,
              [this](LogLevel level, std::string_view message) { display_.Log(level, message); }),
+        limits_(&clock_),
         metrics_([this] { return Statuses(); }) {}
 
   int Run() {
@@ -67,6 +68,8 @@ class SyncCommand {
     // Sockets and metrics go before what they ask.
     http_.reset();
     for (Running& running : running_) running.control.reset();
+    limits_.up.Shutdown();
+    limits_.down.Shutdown();
     for (Running& running : running_) running.sync->Stop();
     return code;
   }
@@ -89,6 +92,7 @@ class SyncCommand {
       };
       FS_ASSIGN_OR_RETURN(http_, HttpServer::Start(endpoint, std::move(handlers)));
     }
+    ApplyLimits();
     for (Running& running : running_) running.sync->Start();
     return absl::OkStatus();
   }
@@ -102,7 +106,7 @@ class SyncCommand {
     options.mode = options_.mode;
     options.policies = options_.policies;
     options.filters = options_.filters;
-    FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server));
+    FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server, &limits_));
     Running running;
     FS_ASSIGN_OR_RETURN(running.sync,
                         LocationSync::Create(std::move(options), std::move(link), &clock_, &log_));
@@ -122,6 +126,13 @@ class SyncCommand {
     return absl::OkStatus();
   }
 
+  void ApplyLimits() {
+    const absl::Time now = clock_.Now();
+    const absl::TimeZone zone = absl::LocalTimeZone();
+    limits_.up.SetRate(options_.limit_up.RateAt(now, zone));
+    limits_.down.SetRate(options_.limit_down.RateAt(now, zone));
+  }
+
   std::vector<SyncStatus> Statuses() const {
     std::vector<SyncStatus> statuses;
     for (const Running& running : running_) statuses.push_back(running.sync->status());
@@ -132,6 +143,7 @@ class SyncCommand {
     while (true) {
       pollfd fd = {stop_signal_.get(), POLLIN, 0};
       if (poll(&fd, 1, kTickMilliseconds) > 0) return kExitInSync;
+      ApplyLimits();
       const std::vector<SyncStatus> statuses = Statuses();
       display_.State(statuses);
       if (options_.command != Command::kSync) continue;
@@ -168,6 +180,7 @@ class SyncCommand {
   const UniqueFd stop_signal_;
   Display display_;
   Logger log_;
+  TransferLimits limits_;
   AgentMetrics metrics_;
   std::vector<Running> running_;
   std::unique_ptr<HttpServer> http_;

@@ -121,9 +121,13 @@ using SyncStream = grpc::ClientReaderWriter<v1::SyncRequest, v1::SyncResponse>;
 
 class GrpcUpload final : public ChunkUpload {
  public:
-  GrpcUpload(v1::ChunkService::Stub* stub, ActiveCalls* calls, FolderId folder,
-             const std::string& agent_id, std::atomic<uint64_t>* bytes_sent)
-      : folder_(folder), agent_id_(agent_id), bytes_sent_(bytes_sent), context_(calls) {
+  GrpcUpload(v1::ChunkService::Stub* stub, ActiveCalls* calls, RateLimiter* limiter,
+             FolderId folder, const std::string& agent_id, std::atomic<uint64_t>* bytes_sent)
+      : folder_(folder),
+        agent_id_(agent_id),
+        limiter_(limiter),
+        bytes_sent_(bytes_sent),
+        context_(calls) {
     stream_ = stub->UploadChunks(context_.get());
   }
 
@@ -148,6 +152,7 @@ class GrpcUpload final : public ChunkUpload {
       packed->set_kind(chunk.kind == ChunkKind::kList ? v1::CHUNK_KIND_LIST : v1::CHUNK_KIND_DATA);
       packed->set_frame(std::move(chunk.frame));
     }
+    limiter_->Acquire(bytes);
     if (!stream_->Write(request)) return Finish();
     *bytes_sent_ += bytes;
     unacknowledged_.emplace_back(sequence_, bytes);
@@ -184,6 +189,7 @@ class GrpcUpload final : public ChunkUpload {
 
   const FolderId folder_;
   const std::string agent_id_;
+  RateLimiter* const limiter_;
   std::atomic<uint64_t>* bytes_sent_;
   CallContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::UploadChunksRequest, v1::UploadChunksResponse>>
@@ -197,8 +203,10 @@ class GrpcUpload final : public ChunkUpload {
 
 class GrpcLink final : public ServerLink {
  public:
-  explicit GrpcLink(std::shared_ptr<grpc::Channel> channel)
-      : sync_(v1::SyncService::NewStub(channel)), chunks_(v1::ChunkService::NewStub(channel)) {}
+  GrpcLink(std::shared_ptr<grpc::Channel> channel, TransferLimits* limits)
+      : sync_(v1::SyncService::NewStub(channel)),
+        chunks_(v1::ChunkService::NewStub(channel)),
+        limits_(limits) {}
 
   ~GrpcLink() override {
     Shutdown();
@@ -233,10 +241,13 @@ class GrpcLink final : public ServerLink {
     v1::SyncRequest request;
     v1::Commit* commit = request.mutable_commit();
     commit->set_batch(batch);
+    size_t content = 0;
     for (const TravellingChunk& chunk : inline_chunks) {
       Pack(chunk, commit->add_inline_chunks());
-      bytes_sent_ += chunk.frame.size();
+      content += chunk.frame.size();
     }
+    limits_->up.Acquire(content, TransferPriority::kInteractive);
+    bytes_sent_ += content;
     size_t bytes = 0;
     for (const Change& change : changes) {
       v1::Change* proto = commit->add_changes();
@@ -286,7 +297,7 @@ class GrpcLink final : public ServerLink {
   absl::StatusOr<std::unique_ptr<ChunkUpload>> Upload(FolderId folder,
                                                       const std::string& agent_id) override {
     return std::unique_ptr<ChunkUpload>(
-        new GrpcUpload(chunks_.get(), &calls_, folder, agent_id, &bytes_sent_));
+        new GrpcUpload(chunks_.get(), &calls_, &limits_->up, folder, agent_id, &bytes_sent_));
   }
 
   absl::Status Download(
@@ -315,6 +326,8 @@ class GrpcLink final : public ServerLink {
     absl::Status taken;
     v1::DownloadChunksResponse response;
     while (taken.ok() && stream->Read(&response)) {
+      // What is not read holds the server's sending up.
+      limits_->down.Acquire(response.ByteSizeLong());
       for (v1::PackedChunk& packed : *response.mutable_chunks()) {
         if (next == end || packed.id() != ids[next].bytes()) {
           taken = DataLoss("the server sent chunks that were not asked for");
@@ -391,9 +404,10 @@ class GrpcLink final : public ServerLink {
       }
       case v1::SyncResponse::kChanges: {
         FS_ASSIGN_OR_RETURN(RemoteSlice slice, ToSlice(response->mutable_changes()));
-        for (const TravellingChunk& chunk : slice.inline_chunks) {
-          bytes_received_ += chunk.frame.size();
-        }
+        size_t content = 0;
+        for (const TravellingChunk& chunk : slice.inline_chunks) content += chunk.frame.size();
+        limits_->down.Acquire(content, TransferPriority::kInteractive);
+        bytes_received_ += content;
         listener->OnChanges(std::move(slice));
         return absl::OkStatus();
       }
@@ -424,6 +438,7 @@ class GrpcLink final : public ServerLink {
 
   const std::unique_ptr<v1::SyncService::Stub> sync_;
   const std::unique_ptr<v1::ChunkService::Stub> chunks_;
+  TransferLimits* const limits_;
   ActiveCalls calls_;
   std::atomic<uint64_t> bytes_sent_ = 0;
   std::atomic<uint64_t> bytes_received_ = 0;
@@ -439,9 +454,10 @@ class GrpcLink final : public ServerLink {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ServerLink>> NewGrpcLink(const std::string& target) {
+absl::StatusOr<std::unique_ptr<ServerLink>> NewGrpcLink(const std::string& target,
+                                                        TransferLimits* limits) {
   FS_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, NewChannel(target));
-  return std::unique_ptr<ServerLink>(new GrpcLink(std::move(channel)));
+  return std::unique_ptr<ServerLink>(new GrpcLink(std::move(channel), limits));
 }
 
 }  // namespace filesync

@@ -7,10 +7,20 @@
 
 #include "absl/status/statusor.h"
 #include "agent/engine/server_link.h"
+#include "agent/traffic/rate_limiter.h"
 
 namespace filesync {
 
-// `target`: HOST:PORT; InvalidArgument when it is not.
-absl::StatusOr<std::unique_ptr<ServerLink>> NewGrpcLink(const std::string& target);
+// What all links of a process share: how fast content may be sent and received. Small files,
+// which travel with their commits, go before large ones.
+struct TransferLimits {
+  explicit TransferLimits(Clock* clock) : up(std::nullopt, clock), down(std::nullopt, clock) {}
+  RateLimiter up;
+  RateLimiter down;
+};
+
+// `target`: HOST:PORT; InvalidArgument when it is not. `limits` must outlive the link.
+absl::StatusOr<std::unique_ptr<ServerLink>> NewGrpcLink(const std::string& target,
+                                                        TransferLimits* limits);
 
 }  // namespace filesync
