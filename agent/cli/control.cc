@@ -86,12 +86,11 @@ bool PeerMayAsk(int fd) {
 
 class SocketServer final : public ControlServer {
  public:
-  SocketServer(UniqueFd state_directory, UniqueFd listener, UniqueFd wake,
-               std::function<SyncStatus()> status)
+  SocketServer(UniqueFd state_directory, UniqueFd listener, UniqueFd wake, LocationSync* sync)
       : state_directory_(std::move(state_directory)),
         listener_(std::move(listener)),
         wake_(std::move(wake)),
-        status_(std::move(status)),
+        sync_(sync),
         thread_([this] { Serve(); }) {}
 
   ~SocketServer() override {
@@ -120,10 +119,12 @@ class SocketServer final : public ControlServer {
     if (!message.ok()) return;
     control::v1::ControlRequest request;
     control::v1::ControlResponse response;
-    if (!request.ParseFromString(*message) || !request.has_status()) {
-      response.set_error("this agent does not know that request");
+    const bool parsed = request.ParseFromString(*message);
+    if (parsed && request.has_pause()) sync_->SetPaused(request.pause().paused());
+    if (parsed && request.request_case() != control::v1::ControlRequest::REQUEST_NOT_SET) {
+      ToProto(sync_->status(), /*running=*/true, response.mutable_status());
     } else {
-      ToProto(status_(), /*running=*/true, response.mutable_status());
+      response.set_error("this agent does not know that request");
     }
     (void)SendMessage(fd, response.SerializeAsString());
   }
@@ -131,7 +132,7 @@ class SocketServer final : public ControlServer {
   const UniqueFd state_directory_;
   const UniqueFd listener_;
   const UniqueFd wake_;
-  const std::function<SyncStatus()> status_;
+  LocationSync* const sync_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };
@@ -145,7 +146,8 @@ absl::StatusOr<UniqueFd> OpenStateDirectory(const std::string& directory) {
   return state;
 }
 
-absl::StatusOr<control::v1::Status> AskRunningAgent(int state_directory) {
+absl::StatusOr<control::v1::Status> AskRunningAgent(int state_directory,
+                                                    const control::v1::ControlRequest& request) {
   FS_ASSIGN_OR_RETURN(const sockaddr_un address, SocketAddress(state_directory));
   const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.ok()) return ErrnoStatus(errno, "socket");
@@ -153,14 +155,16 @@ absl::StatusOr<control::v1::Status> AskRunningAgent(int state_directory) {
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return ErrnoStatus(errno, "control socket");
   }
-  control::v1::ControlRequest request;
-  request.mutable_status();
   FS_RETURN_IF_ERROR(SendMessage(fd.get(), request.SerializeAsString()));
   FS_ASSIGN_OR_RETURN(const std::string answer, ReceiveMessage(fd.get()));
   control::v1::ControlResponse response;
   if (!response.ParseFromString(answer)) return DataLoss("the agent's answer does not parse");
   if (!response.error().empty()) return FailedPrecondition("{}", response.error());
   return response.status();
+}
+
+bool NobodyListens(const absl::Status& status) {
+  return ErrnoOf(status) == ENOENT || ErrnoOf(status) == ECONNREFUSED;
 }
 
 absl::StatusOr<control::v1::Status> ReadState(const std::string& directory, int state_directory) {
@@ -192,8 +196,8 @@ absl::StatusOr<control::v1::Status> ReadState(const std::string& directory, int 
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(
-    const std::string& directory, std::function<SyncStatus()> status, Logger* log) {
+absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(const std::string& directory,
+                                                                  LocationSync* sync, Logger* log) {
   FS_ASSIGN_OR_RETURN(UniqueFd state, OpenStateDirectory(directory));
   // The lock on the directory says that no other agent runs: this is a dead one's.
   unlinkat(state.get(), kSocket, 0);
@@ -209,19 +213,30 @@ absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(
   if (bound != 0) return ErrnoStatus(error, "cannot make the control socket");
   if (listen(listener.get(), 8) != 0) return ErrnoStatus(errno, "control socket");
   log->Debug("{}: control socket is open", directory);
-  return std::unique_ptr<ControlServer>(std::make_unique<SocketServer>(
-      std::move(state), std::move(listener), std::move(wake), std::move(status)));
+  return std::unique_ptr<ControlServer>(
+      std::make_unique<SocketServer>(std::move(state), std::move(listener), std::move(wake), sync));
 }
 
 absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory) {
   absl::StatusOr<std::string> canonical = CanonicalPath(directory);
   if (!canonical.ok()) return canonical.status();
   FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(*canonical));
-  absl::StatusOr<control::v1::Status> running = AskRunningAgent(state.get());
+  control::v1::ControlRequest request;
+  request.mutable_status();
+  absl::StatusOr<control::v1::Status> running = AskRunningAgent(state.get(), request);
   if (running.ok()) return running;
-  const int error = ErrnoOf(running.status());
-  if (error != ENOENT && error != ECONNREFUSED) return running.status();
+  if (!NobodyListens(running.status())) return running.status();
   return ReadState(*canonical, state.get());
+}
+
+absl::Status RequestPause(const std::string& directory, bool paused) {
+  FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(canonical));
+  control::v1::ControlRequest request;
+  request.mutable_pause()->set_paused(paused);
+  const absl::Status told = AskRunningAgent(state.get(), request).status();
+  if (NobodyListens(told)) return NotFound("no agent runs for {}", canonical);
+  return told;
 }
 
 void ToProto(const SyncStatus& status, bool running, control::v1::Status* proto) {

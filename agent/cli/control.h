@@ -17,13 +17,15 @@ class ControlServer {
   virtual ~ControlServer() = default;
 };
 
-// Answers on `directory`/.syncagent/control.sock until it goes; `status` is called from its
-// own thread.
-absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(
-    const std::string& directory, std::function<SyncStatus()> status, Logger* log);
+// Answers for `sync` on `directory`/.syncagent/control.sock until it goes. `sync` must outlive it.
+absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(const std::string& directory,
+                                                                  LocationSync* sync, Logger* log);
 
 // The state of a directory, from the running agent, or, when none runs, from its state file.
 absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory);
+
+// Tells the running agent to pause or to go on. NotFound: none runs, or it is no synced directory.
+absl::Status RequestPause(const std::string& directory, bool paused);
 
 void ToProto(const SyncStatus& status, bool running, control::v1::Status* proto);
 

@@ -8,6 +8,15 @@ int main(int argc, char** argv) {
   filesync::KeepFreedBuffers();
   const filesync::ParsedOptions parsed = filesync::ParseOptions(argc, argv);
   if (!parsed.run) return parsed.exit_code;
-  return parsed.options.command == filesync::Command::kStatus ? filesync::RunStatus(parsed.options)
-                                                              : filesync::RunSync(parsed.options);
+  switch (parsed.options.command) {
+    case filesync::Command::kStatus:
+      return filesync::RunStatus(parsed.options);
+    case filesync::Command::kPause:
+    case filesync::Command::kResume:
+      return filesync::RunPause(parsed.options);
+    case filesync::Command::kRun:
+    case filesync::Command::kSync:
+      break;
+  }
+  return filesync::RunSync(parsed.options);
 }

@@ -17,7 +17,8 @@ constexpr char kDescription[] =
     "\n"
     "  syncagent --server host:50051 ./dir          run until stopped\n"
     "  syncagent sync --server host:50051 ./dir     bring it in sync once\n"
-    "  syncagent status ./dir                       how it stands\n";
+    "  syncagent status ./dir                       how it stands\n"
+    "  syncagent pause ./dir                        stop for a while; resume goes on\n";
 constexpr char kDefaultServer[] = "127.0.0.1:50051";
 constexpr char kDefaultFolder[] = "default";
 
@@ -35,6 +36,7 @@ struct Raw {
   std::vector<std::string> ignore;
   std::vector<std::string> include;
   std::vector<std::string> exclude;
+  std::string schedule;
   std::string limit_up;
   std::string limit_down;
   std::string log_level = "info";
@@ -77,6 +79,10 @@ void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
       ->envname("SYNCAGENT_CONFLICT")
       ->allow_extra_args(false);
   AddFilterOptions(app, options, raw);
+  app->add_option("--schedule", raw.schedule,
+                  "When to sync, as cron's five fields: '*/15 9-18 * * mon-fri', or @hourly,\n"
+                  "@daily, ... (default: all the time)")
+      ->envname("SYNCAGENT_SCHEDULE");
   app->add_option("--limit-up", raw.limit_up,
                   "Bytes per second to send: 10M, or a timetable: '08:00 512k, 19:00 off'")
       ->envname("SYNCAGENT_LIMIT_UP");
@@ -153,9 +159,8 @@ absl::Status CheckLimit(const char* option, const std::string& text, RateTimetab
 
 absl::Status Check(const Raw& raw, AgentOptions& options) {
   FS_RETURN_IF_ERROR(AddLocations(raw, options));
-  if (options.command == Command::kStatus) {
-    return options.locations.size() == 1 ? absl::OkStatus()
-                                         : InvalidArgument("status takes one directory");
+  if (options.command != Command::kRun && options.command != Command::kSync) {
+    return absl::OkStatus();
   }
   FS_RETURN_IF_ERROR(Annotate(ParseEndpoint(options.server).status(), "--server"));
   if (options.http != "off") {
@@ -178,6 +183,14 @@ absl::Status Check(const Raw& raw, AgentOptions& options) {
         Annotate(options.policies.Add(text), fmt::format("--conflict {}", EscapeForPeople(text))));
   }
   FS_RETURN_IF_ERROR(CheckFilters(raw, options));
+  if (!raw.schedule.empty()) {
+    absl::StatusOr<CronSchedule> schedule = CronSchedule::Parse(raw.schedule);
+    if (!schedule.ok()) {
+      return Annotate(schedule.status(),
+                      fmt::format("--schedule {}", EscapeForPeople(raw.schedule)));
+    }
+    options.schedule = *std::move(schedule);
+  }
   FS_RETURN_IF_ERROR(CheckLimit("--limit-up", raw.limit_up, options.limit_up));
   FS_RETURN_IF_ERROR(CheckLimit("--limit-down", raw.limit_down, options.limit_down));
   if (options.name.empty()) options.name = HostName().substr(0, 64);
@@ -205,6 +218,11 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   AddSyncOptions(sync, options, raw);
   status->add_flag("--json", options.json, "As protobuf JSON");
   status->add_option("DIR", raw.directory, "The directory")->required();
+  CLI::App* pause = app.add_subcommand("pause", "Stop syncing a directory until it is resumed");
+  CLI::App* resume = app.add_subcommand("resume", "Go on syncing a paused directory");
+  for (CLI::App* command : {pause, resume}) {
+    command->add_option("DIR", raw.directory, "The directory")->required();
+  }
   app.require_subcommand(0, 1);
   app.positionals_at_end(false);
   try {
@@ -217,6 +235,8 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   }
   if (sync->parsed()) options.command = Command::kSync;
   if (status->parsed()) options.command = Command::kStatus;
+  if (pause->parsed()) options.command = Command::kPause;
+  if (resume->parsed()) options.command = Command::kResume;
   if (absl::Status checked = Check(raw, options); !checked.ok()) {
     fmt::print(stderr, "syncagent: {}\nRun 'syncagent --help' for how to use it.\n",
                ToStd(checked.message()));

@@ -1,10 +1,12 @@
 // Options: what the command line and the environment ask `syncagent` to do.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/engine/filters.h"
+#include "agent/traffic/cron_schedule.h"
 #include "agent/traffic/rate_timetable.h"
 #include "libs/model/modes.h"
 #include "libs/reconcile/conflict_policies.h"
@@ -12,7 +14,7 @@
 
 namespace filesync {
 
-enum class Command { kRun, kSync, kStatus };
+enum class Command { kRun, kSync, kStatus, kPause, kResume };
 
 struct FolderDirectory {
   std::string folder;
@@ -27,6 +29,8 @@ struct AgentOptions {
   Mode mode = Mode::kTwoWay;
   ConflictPolicies policies;
   FilterOptions filters;
+  // When to sync; nullopt: all the time.
+  std::optional<CronSchedule> schedule;
   RateTimetable limit_up;
   RateTimetable limit_down;
   std::string http;  // ADDR:PORT for metrics; "off": none
@@ -44,8 +48,8 @@ struct ParsedOptions {
 // Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
 // SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_IGNORE,
 // SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_LIMIT_UP,
-// SYNCAGENT_LIMIT_DOWN, SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and
-// errors itself.
+// SYNCAGENT_LIMIT_DOWN, SYNCAGENT_SCHEDULE, SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat
+// defaults. Prints help and errors itself.
 ParsedOptions ParseOptions(int argc, char** argv);
 
 }  // namespace filesync

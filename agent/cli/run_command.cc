@@ -40,6 +40,9 @@ UniqueFd BlockStopSignals() {
 struct Running {
   std::unique_ptr<LocationSync> sync;
   std::unique_ptr<ControlServer> control;
+  // With a schedule: its next moment, and whether it is waited for.
+  absl::Time next = absl::InfinitePast();
+  bool resting = false;
 };
 
 bool UseColor() { return std::getenv("NO_COLOR") == nullptr && isatty(STDERR_FILENO) == 1; }
@@ -106,6 +109,7 @@ class SyncCommand {
     options.mode = options_.mode;
     options.policies = options_.policies;
     options.filters = options_.filters;
+    options.ignore_pause = options_.command == Command::kSync;
     FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server, &limits_));
     Running running;
     FS_ASSIGN_OR_RETURN(running.sync,
@@ -119,11 +123,26 @@ class SyncCommand {
     sync->OnPropagation([this, folder = location.folder](absl::Duration latency) {
       metrics_.ObservePropagation(folder, latency);
     });
-    FS_ASSIGN_OR_RETURN(running.control,
-                        StartControlServer(
-                            location.directory, [sync] { return sync->status(); }, &log_));
+    FS_ASSIGN_OR_RETURN(running.control, StartControlServer(location.directory, sync, &log_));
     running_.push_back(std::move(running));
     return absl::OkStatus();
+  }
+
+  // Rests when all is done until the schedule's next moment, then syncs until all is done.
+  void FollowSchedule(const SyncStatus& status, Running& running) {
+    const absl::Time now = clock_.Now();
+    if (running.resting) {
+      if (now < running.next) return;
+      running.resting = false;
+      running.sync->EndRest();
+      running.next = options_.schedule->Next(now, absl::LocalTimeZone());
+      return;
+    }
+    const bool done = status.state == SyncState::kInSync || status.state == SyncState::kIncomplete;
+    if (running.next > absl::InfinitePast() && !done) return;
+    running.resting = true;
+    running.next = options_.schedule->Next(now, absl::LocalTimeZone());
+    running.sync->Rest(running.next);
   }
 
   void ApplyLimits() {
@@ -145,6 +164,9 @@ class SyncCommand {
       if (poll(&fd, 1, kTickMilliseconds) > 0) return kExitInSync;
       ApplyLimits();
       const std::vector<SyncStatus> statuses = Statuses();
+      if (options_.schedule.has_value() && options_.command == Command::kRun) {
+        for (size_t i = 0; i < running_.size(); ++i) FollowSchedule(statuses[i], running_[i]);
+      }
       display_.State(statuses);
       if (options_.command != Command::kSync) continue;
       int worst = kExitInSync;
@@ -187,6 +209,14 @@ class SyncCommand {
 };
 
 }  // namespace
+
+int RunPause(const AgentOptions& options) {
+  const bool paused = options.command == Command::kPause;
+  const absl::Status told = RequestPause(options.locations.front().directory, paused);
+  if (told.ok()) return kExitInSync;
+  fmt::print(stderr, "syncagent: {}\n", ToStd(told.message()));
+  return kExitSomeFailed;
+}
 
 int RunSync(const AgentOptions& options) { return SyncCommand(options).Run(); }
 

@@ -129,6 +129,11 @@ void LocationSync::HandleClosed(const absl::Status& status) {
     absl::MutexLock lock(&slices_mutex_);
     slices_waiting_ = 0;
   }
+  if (Paused()) {
+    // As was asked for.
+    next_connect_ = absl::InfinitePast();
+    return;
+  }
   if (was_open) ++context_.stats.reconnects;
   if (absl::IsInvalidArgument(status)) {
     // A batch that the server can't read would end every stream: its paths are decided anew.
@@ -152,7 +157,39 @@ void LocationSync::HandleClosed(const absl::Status& status) {
   }
 }
 
+void LocationSync::SetPaused(bool paused) {
+  context_.mailbox.Post([this, paused] {
+    paused_ = paused;
+    if (absl::Status kept = state_->SetMeta(kPausedKey, paused ? "1" : ""); !kept.ok()) {
+      log_->Warn("{}: {}", directory_->description(), Describe(kept));
+    }
+    HoldConnection();
+  });
+}
+
+void LocationSync::Rest(absl::Time until) {
+  context_.mailbox.Post([this, until] {
+    resting_until_ = until;
+    HoldConnection();
+  });
+}
+
+void LocationSync::EndRest() {
+  context_.mailbox.Post([this] {
+    resting_until_ = absl::InfinitePast();
+    HoldConnection();
+  });
+}
+
+// Ends the stream when there is to be none, and opens one at once when there is.
+void LocationSync::HoldConnection() {
+  if (Paused() && connection_ != Connection::kIdle) link_->Disconnect();
+  if (!Paused()) next_connect_ = absl::InfinitePast();
+  PublishStatus();
+}
+
 void LocationSync::MaybeConnect() {
+  if (Paused()) return;
   if (connection_ != Connection::kIdle || clock_->Now() < next_connect_) return;
   absl::StatusOr<Cursor> cursor = state_->GetCursor();
   if (!cursor.ok()) {

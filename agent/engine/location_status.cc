@@ -27,6 +27,8 @@ std::string_view SyncStateName(SyncState state) {
       return "incomplete";
     case SyncState::kOffline:
       return "offline";
+    case SyncState::kPaused:
+      return "paused";
     case SyncState::kHalted:
       return "halted";
   }
@@ -35,6 +37,7 @@ std::string_view SyncStateName(SyncState state) {
 
 SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) const {
   if (!context_.halt.ok()) return SyncState::kHalted;
+  if (Paused()) return SyncState::kPaused;
   if (!context_.welcome.has_value()) return SyncState::kOffline;
   if (!scanned_ || (observer_ != nullptr && observer_->Scanning())) return SyncState::kScanning;
   const bool quiet = apply_->Idle() && commit_->Idle() && context_.in_flight.size() == 0 &&
@@ -71,6 +74,9 @@ void LocationSync::PublishStatus() {
   status.state_text = std::string(SyncStateName(status.state));
   if (status.state == SyncState::kHalted) {
     status.state_text += ": " + std::string(ToStd(context_.halt.message()));
+  } else if (status.state == SyncState::kPaused && !paused_) {
+    status.state_text +=
+        absl::FormatTime(" (until %Y-%m-%d %H:%M)", resting_until_, absl::LocalTimeZone());
   } else if (status.state == SyncState::kOffline) {
     const int64_t seconds = std::max<int64_t>(
         0, absl::ToInt64Seconds(absl::Ceil(next_connect_ - now, absl::Seconds(1))));

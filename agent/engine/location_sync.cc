@@ -111,6 +111,8 @@ absl::Status LocationSync::Begin() {
   FS_RETURN_IF_ERROR(CheckStateBelongsHere());
   FS_ASSIGN_OR_RETURN(const Cursor cursor, state_->GetCursor());
   context_.incarnation = cursor.incarnation;
+  FS_ASSIGN_OR_RETURN(const auto paused, state_->GetMeta(kPausedKey));
+  paused_ = !options_.ignore_pause && paused.has_value() && !paused->empty();
   // What was known and not applied when the agent stopped.
   std::optional<RelPath> after;
   while (true) {

@@ -31,11 +31,22 @@ struct LocationSyncOptions {
   Mode mode = Mode::kTwoWay;
   ConflictPolicies policies;
   FilterOptions filters;
+  bool ignore_pause = false;  // for a run that was asked for now
   absl::Duration rescan_interval = absl::Hours(1);
   absl::Duration trash_age = absl::Hours(24 * 30);
 };
 
-enum class SyncState : uint8_t { kScanning, kSyncing, kInSync, kIncomplete, kOffline, kHalted };
+enum class SyncState : uint8_t {
+  kScanning,
+  kSyncing,
+  kInSync,
+  kIncomplete,
+  kOffline,
+  kPaused,
+  kHalted,
+};
+// The state's setting that outlasts restarts; not empty: paused.
+inline constexpr char kPausedKey[] = "paused";
 std::string_view SyncStateName(SyncState state);
 
 struct FailedPathInfo {
@@ -102,6 +113,13 @@ class LocationSync final : public LinkListener {
   void Step(absl::Duration wait);
   SyncStatus status() const;
 
+  // From any thread. A pause by a person outlasts restarts; what changes meanwhile is noticed,
+  // and is sent and received afterwards.
+  void SetPaused(bool paused);
+  // Between the moments of a schedule: the same, without being remembered. `until` is for people.
+  void Rest(absl::Time until);
+  void EndRest();
+
   // From the link's thread.
   void OnWelcome(WelcomeInfo welcome) override;
   void OnChanges(RemoteSlice slice) override;
@@ -125,6 +143,8 @@ class LocationSync final : public LinkListener {
   absl::Status DropLostTail(const WelcomeInfo& welcome);
   void HandleClosed(const absl::Status& status);
   void MaybeConnect();
+  bool Paused() const { return paused_ || resting_until_ > absl::InfinitePast(); }
+  void HoldConnection();
   void MaybeRescan();
   void HandleHalt();
   absl::Status CheckRootForDeletions();
@@ -151,6 +171,8 @@ class LocationSync final : public LinkListener {
   absl::Time halt_checked_ = absl::InfinitePast();
   absl::Time root_checked_ = absl::InfinitePast();
   absl::Status root_check_;
+  bool paused_ = false;
+  absl::Time resting_until_ = absl::InfinitePast();  // InfinitePast: not resting
   std::optional<absl::Duration> asked_to_wait_;
   int failures_in_a_row_ = 0;
   bool ever_connected_ = false;
