@@ -119,14 +119,45 @@ class SocketServer final : public ControlServer {
     if (!message.ok()) return;
     control::v1::ControlRequest request;
     control::v1::ControlResponse response;
-    const bool parsed = request.ParseFromString(*message);
-    if (parsed && request.has_pause()) sync_->SetPaused(request.pause().paused());
-    if (parsed && request.request_case() != control::v1::ControlRequest::REQUEST_NOT_SET) {
-      ToProto(sync_->status(), /*running=*/true, response.mutable_status());
+    if (request.ParseFromString(*message)) {
+      Handle(request, response);
     } else {
-      response.set_error("this agent does not know that request");
+      response.set_error("the request does not parse");
     }
     (void)SendMessage(fd, response.SerializeAsString());
+  }
+
+  void Handle(const control::v1::ControlRequest& request, control::v1::ControlResponse& response) {
+    switch (request.request_case()) {
+      case control::v1::ControlRequest::kPause:
+        sync_->SetPaused(request.pause().paused());
+        break;
+      case control::v1::ControlRequest::kIgnoreTest:
+        Explain(request.ignore_test(), response);
+        return;
+      case control::v1::ControlRequest::kStatus:
+        break;
+      case control::v1::ControlRequest::REQUEST_NOT_SET:
+        response.set_error("this agent does not know that request");
+        return;
+    }
+    ToProto(sync_->status(), /*running=*/true, response.mutable_status());
+  }
+
+  void Explain(const control::v1::IgnoreTestRequest& request,
+               control::v1::ControlResponse& response) {
+    const absl::StatusOr<RelPath> path = RelPath::Parse(request.path());
+    if (!path.ok()) {
+      response.set_error(std::string(ToStd(path.status().message())));
+      return;
+    }
+    const Filters::Explanation why = sync_->ExplainIgnore(*path, request.directory());
+    control::v1::IgnoreVerdict* verdict = response.mutable_verdict();
+    verdict->set_ignored(why.judgement.ignored);
+    verdict->set_deletable(why.judgement.deletable);
+    verdict->set_source(why.source);
+    verdict->set_line(why.line);
+    verdict->set_rule(why.rule);
   }
 
   const UniqueFd state_directory_;
@@ -146,8 +177,8 @@ absl::StatusOr<UniqueFd> OpenStateDirectory(const std::string& directory) {
   return state;
 }
 
-absl::StatusOr<control::v1::Status> AskRunningAgent(int state_directory,
-                                                    const control::v1::ControlRequest& request) {
+absl::StatusOr<control::v1::ControlResponse> AskRunningAgent(
+    int state_directory, const control::v1::ControlRequest& request) {
   FS_ASSIGN_OR_RETURN(const sockaddr_un address, SocketAddress(state_directory));
   const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.ok()) return ErrnoStatus(errno, "socket");
@@ -160,7 +191,7 @@ absl::StatusOr<control::v1::Status> AskRunningAgent(int state_directory,
   control::v1::ControlResponse response;
   if (!response.ParseFromString(answer)) return DataLoss("the agent's answer does not parse");
   if (!response.error().empty()) return FailedPrecondition("{}", response.error());
-  return response.status();
+  return response;
 }
 
 bool NobodyListens(const absl::Status& status) {
@@ -223,8 +254,8 @@ absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory) {
   FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(*canonical));
   control::v1::ControlRequest request;
   request.mutable_status();
-  absl::StatusOr<control::v1::Status> running = AskRunningAgent(state.get(), request);
-  if (running.ok()) return running;
+  absl::StatusOr<control::v1::ControlResponse> running = AskRunningAgent(state.get(), request);
+  if (running.ok()) return std::move(*running->mutable_status());
   if (!NobodyListens(running.status())) return running.status();
   return ReadState(*canonical, state.get());
 }
@@ -235,8 +266,45 @@ absl::Status RequestPause(const std::string& directory, bool paused) {
   control::v1::ControlRequest request;
   request.mutable_pause()->set_paused(paused);
   const absl::Status told = AskRunningAgent(state.get(), request).status();
-  if (NobodyListens(told)) return NotFound("no agent runs for {}", canonical);
+  if (NobodyListens(told)) return Unavailable("no agent runs for {}", canonical);
   return told;
+}
+
+absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path) {
+  std::string rest = path;
+  const bool directory = rest.size() > 1 && rest.back() == '/';
+  while (rest.size() > 1 && rest.back() == '/') rest.pop_back();
+  if (rest.empty()) return InvalidArgument("expected a path");
+  // Up to the nearest directory that exists, then on to the one that is synced.
+  std::string below;
+  auto up = [&]() {
+    const size_t slash = rest.rfind('/');
+    const std::string name = slash == std::string::npos ? rest : rest.substr(slash + 1);
+    below = below.empty() ? name : name + "/" + below;
+    rest = slash == std::string::npos ? "." : slash == 0 ? "/" : rest.substr(0, slash);
+  };
+  up();
+  absl::StatusOr<std::string> root = CanonicalPath(rest);
+  while (!root.ok() && rest != "." && rest != "/") {
+    up();
+    root = CanonicalPath(rest);
+  }
+  FS_RETURN_IF_ERROR(root.status());
+  rest = *root;
+  while (true) {
+    const absl::StatusOr<UniqueFd> state = OpenStateDirectory(rest);
+    if (state.ok()) {
+      control::v1::ControlRequest request;
+      request.mutable_ignore_test()->set_path(below);
+      request.mutable_ignore_test()->set_directory(directory);
+      absl::StatusOr<control::v1::ControlResponse> answer = AskRunningAgent(state->get(), request);
+      if (answer.ok()) return std::move(*answer->mutable_verdict());
+      if (NobodyListens(answer.status())) return Unavailable("no agent runs for {}", rest);
+      return answer.status();
+    }
+    if (rest == "/") return NotFound("{} is in no synced directory", path);
+    up();
+  }
 }
 
 void ToProto(const SyncStatus& status, bool running, control::v1::Status* proto) {

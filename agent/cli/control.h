@@ -24,8 +24,13 @@ absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(const std::str
 // The state of a directory, from the running agent, or, when none runs, from its state file.
 absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory);
 
-// Tells the running agent to pause or to go on. NotFound: none runs, or it is no synced directory.
+// Tells the running agent to pause or to go on. NotFound: it is no synced directory; Unavailable:
+// no agent runs for it.
 absl::Status RequestPause(const std::string& directory, bool paused);
+
+// Asks the running agent which ignore rule decides about `path`, a path in a synced directory,
+// which need not exist; a '/' at its end asks for a directory. Errors as above.
+absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path);
 
 void ToProto(const SyncStatus& status, bool running, control::v1::Status* proto);
 

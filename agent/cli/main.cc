@@ -1,5 +1,6 @@
 // syncagent: the program.
 
+#include "agent/cli/ask_commands.h"
 #include "agent/cli/options.h"
 #include "agent/cli/run_command.h"
 #include "libs/base/proc.h"
@@ -11,6 +12,10 @@ int main(int argc, char** argv) {
   switch (parsed.options.command) {
     case filesync::Command::kStatus:
       return filesync::RunStatus(parsed.options);
+    case filesync::Command::kWait:
+      return filesync::RunWait(parsed.options);
+    case filesync::Command::kIgnoreTest:
+      return filesync::RunIgnoreTest(parsed.options);
     case filesync::Command::kPause:
     case filesync::Command::kResume:
       return filesync::RunPause(parsed.options);

@@ -220,7 +220,16 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   status->add_option("DIR", raw.directory, "The directory")->required();
   CLI::App* pause = app.add_subcommand("pause", "Stop syncing a directory until it is resumed");
   CLI::App* resume = app.add_subcommand("resume", "Go on syncing a paused directory");
-  for (CLI::App* command : {pause, resume}) {
+  CLI::App* wait = app.add_subcommand("wait", "Wait until a directory is in sync");
+  double timeout = 0;
+  wait->add_option("--timeout", timeout, "Seconds to wait at most (default: for ever)")
+      ->check(CLI::PositiveNumber);
+  CLI::App* ignore = app.add_subcommand("ignore", "Ask about ignore rules");
+  CLI::App* ignore_test = ignore->add_subcommand("test", "Tell which rule decides about a path");
+  ignore->require_subcommand(1);
+  ignore_test->add_flag("--json", options.json, "As protobuf JSON");
+  ignore_test->add_option("PATH", raw.directory, "A path; it need not exist")->required();
+  for (CLI::App* command : {pause, resume, wait}) {
     command->add_option("DIR", raw.directory, "The directory")->required();
   }
   app.require_subcommand(0, 1);
@@ -237,6 +246,9 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   if (status->parsed()) options.command = Command::kStatus;
   if (pause->parsed()) options.command = Command::kPause;
   if (resume->parsed()) options.command = Command::kResume;
+  if (wait->parsed()) options.command = Command::kWait;
+  if (ignore_test->parsed()) options.command = Command::kIgnoreTest;
+  if (timeout > 0) options.timeout = absl::Seconds(timeout);
   if (absl::Status checked = Check(raw, options); !checked.ok()) {
     fmt::print(stderr, "syncagent: {}\nRun 'syncagent --help' for how to use it.\n",
                ToStd(checked.message()));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "agent/engine/filters.h"
 #include "agent/traffic/cron_schedule.h"
 #include "agent/traffic/rate_timetable.h"
@@ -14,7 +15,7 @@
 
 namespace filesync {
 
-enum class Command { kRun, kSync, kStatus, kPause, kResume };
+enum class Command { kRun, kSync, kStatus, kWait, kPause, kResume, kIgnoreTest };
 
 struct FolderDirectory {
   std::string folder;
@@ -35,7 +36,8 @@ struct AgentOptions {
   RateTimetable limit_down;
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
-  bool json = false;  // status
+  bool json = false;                                  // of commands that tell something
+  absl::Duration timeout = absl::InfiniteDuration();  // wait
 };
 
 // What to do, or, when there is nothing (more) to do, the exit code after the text was printed.

@@ -210,14 +210,6 @@ class SyncCommand {
 
 }  // namespace
 
-int RunPause(const AgentOptions& options) {
-  const bool paused = options.command == Command::kPause;
-  const absl::Status told = RequestPause(options.locations.front().directory, paused);
-  if (told.ok()) return kExitInSync;
-  fmt::print(stderr, "syncagent: {}\n", ToStd(told.message()));
-  return kExitSomeFailed;
-}
-
 int RunSync(const AgentOptions& options) { return SyncCommand(options).Run(); }
 
 }  // namespace filesync

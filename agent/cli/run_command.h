@@ -8,10 +8,4 @@ namespace filesync {
 // Returns the exit code.
 int RunSync(const AgentOptions& options);
 
-// `pause` and `resume`: tells the running agent. Returns the exit code.
-int RunPause(const AgentOptions& options);
-
-// `status`: prints how a directory stands. Returns the exit code.
-int RunStatus(const AgentOptions& options);
-
 }  // namespace filesync

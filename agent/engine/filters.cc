@@ -46,6 +46,20 @@ bool Filters::IgnoresBelowVisible(const RelPath& path, bool is_directory) {
   return rules_.JudgeBelowVisible(path, is_directory).ignored;
 }
 
+Filters::Explanation Filters::Explain(const RelPath& path, bool is_directory) {
+  const Look look = location_->LookAt(path);
+  if (look.presence == Look::Presence::kPresent) {
+    is_directory = look.entry.type == LocalType::kDirectory;
+  }
+  absl::MutexLock lock(&mutex_);
+  LoadAbove(path.Parent());
+  const Verdict verdict = rules_.Judge(path, is_directory);
+  return {{verdict.ignored, verdict.deletable},
+          std::string(verdict.source),
+          verdict.line,
+          EscapeForPeople(verdict.text)};
+}
+
 void Filters::Reload(const RelPath& directory) {
   absl::MutexLock lock(&mutex_);
   Load(directory, /*again=*/true);

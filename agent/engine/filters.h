@@ -42,6 +42,14 @@ class Filters {
     bool deletable = false;  // does not hold a directory that is to be deleted
   };
   Judgement Judge(const RelPath& path, bool is_directory);
+  // The same with the rule that decided, for people.
+  struct Explanation {
+    Judgement judgement;
+    std::string source;  // empty: no rule
+    size_t line = 0;
+    std::string rule;  // escaped
+  };
+  Explanation Explain(const RelPath& path, bool is_directory);
   bool Ignores(const RelPath& path, bool is_directory) { return Judge(path, is_directory).ignored; }
   // The same for who walks from the top: `path`'s directory is visible, and was reloaded.
   bool IgnoresBelowVisible(const RelPath& path, bool is_directory);

@@ -113,6 +113,11 @@ class LocationSync final : public LinkListener {
   void Step(absl::Duration wait);
   SyncStatus status() const;
 
+  // From any thread: which rule decides about `path`.
+  Filters::Explanation ExplainIgnore(const RelPath& path, bool is_directory) {
+    return filters_.Explain(path, is_directory);
+  }
+
   // From any thread. A pause by a person outlasts restarts; what changes meanwhile is noticed,
   // and is sent and received afterwards.
   void SetPaused(bool paused);

@@ -1,4 +1,5 @@
 """Ignore rules: what they hide is invisible in both directions, and nothing is lost by a rule."""
+import json
 import os
 import shutil
 import subprocess
@@ -182,6 +183,34 @@ class IgnoreTest(harness.SyncTestCase):
         self.arrives(b, "open/file", "2")
         self.arrives(b, "open/shown/file", "1")
         self.converge(a, b)
+
+    def test_which_rule_decides(self):
+        server = self.server()
+        a = self.agent("A", server, flags=("--ignore", "*.iso", "--exclude", "private"))
+        a.write(".syncignore", "# comment\n*.log\n!keep.log\n(?d)build/\n")
+        a.write("sub/.syncignore", "/x\n")
+        wait_until(a.in_sync, "in sync")
+
+        def ask(path):
+            result = subprocess.run([harness.SYNCAGENT, "ignore", "test", "--json", a.path(path)],
+                                    capture_output=True, text=True, check=False, timeout=30)
+            self.assertEqual(0, result.returncode, result.stderr)
+            verdict = json.loads(result.stdout)
+            return (verdict.get("ignored", False), verdict.get("deletable", False),
+                    verdict.get("source", ""), int(verdict.get("line", 0)),
+                    verdict.get("rule", ""))
+        self.assertEqual((True, False, ".syncignore", 2, "*.log"), ask("deep/down/x.log"))
+        self.assertEqual((False, False, ".syncignore", 3, "!keep.log"), ask("keep.log"))
+        self.assertEqual((True, True, ".syncignore", 4, "(?d)build/"), ask("sub/build/"))
+        self.assertEqual((False, False, "", 0, ""), ask("sub/build"))
+        self.assertEqual((True, False, "sub/.syncignore", 1, "/x"), ask("sub/x/below"))
+        self.assertEqual((True, False, "--ignore", 1, "*.iso"), ask("big.iso"))
+        self.assertEqual("--exclude", ask("private/letter")[2])
+        shown = subprocess.run([harness.SYNCAGENT, "ignore", "test", "x.log"], cwd=a.dir,
+                               capture_output=True, text=True, check=False, timeout=30)
+        self.assertEqual("x.log: ignored by .syncignore:2: *.log\n", shown.stdout)
+        self.assertEqual(2, subprocess.run([harness.SYNCAGENT, "ignore", "test", self.base],
+                                           capture_output=True, check=False).returncode)
 
     def test_wrong_subtrees_are_refused(self):
         for option in ("--include", "--exclude"):

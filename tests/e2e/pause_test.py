@@ -42,6 +42,7 @@ class PauseTest(harness.SyncTestCase):
 
     def test_a_run_that_is_asked_for_syncs_what_is_paused(self):
         server, a, b = self.pair()
+        wait_until(a.in_sync, "in sync")
         self.assertEqual(0, self.tell("pause", a.dir).returncode)
         wait_until(lambda: self.state(a) == "paused", "A is paused")
         a.stop()
@@ -56,7 +57,7 @@ class PauseTest(harness.SyncTestCase):
     def test_nobody_to_tell(self):
         for command in ("pause", "resume"):
             result = self.tell(command, self.base)
-            self.assertEqual(1, result.returncode)
+            self.assertEqual(2, result.returncode)
             self.assertIn("not a synced directory", result.stderr)
         _, a, _ = self.pair()
         wait_until(a.in_sync, "in sync")

@@ -113,5 +113,36 @@ class StatusTest(harness.SyncTestCase):
         self.assertEqual(0, os.waitstatus_to_exitcode(status))
 
 
+
+class WaitTest(harness.SyncTestCase):
+    def wait(self, agent, *flags):
+        return subprocess.run([harness.SYNCAGENT, "wait", *flags, agent.dir], capture_output=True,
+                              text=True, check=False, timeout=60)
+
+    def test_returns_when_in_sync(self):
+        server, a, b = self.pair()
+        for number in range(200):
+            a.write(f"file-{number}", os.urandom(2000))
+        self.assertEqual(0, self.wait(a).returncode)
+        self.assertEqual(0, self.wait(b).returncode)
+        self.assertEqual("in sync", b.status()["state"])
+        server.process.stop()
+        harness.wait_until(lambda: not a.in_sync(), "A is offline")
+        result = self.wait(a, "--timeout", "0.3")
+        self.assertEqual(1, result.returncode)
+        self.assertIn("offline", result.stderr)
+        self.assertEqual("", result.stdout)
+
+    def test_nothing_to_wait_for(self):
+        _, a, _ = self.pair()
+        harness.wait_until(a.in_sync, "in sync")
+        a.stop()
+        result = self.wait(a)
+        self.assertEqual(1, result.returncode)
+        self.assertIn("no agent runs", result.stderr)
+        for value in ("0", "-1", "soon"):
+            self.assertEqual(2, self.wait(a, "--timeout", value).returncode, value)
+
+
 if __name__ == "__main__":
     unittest.main()

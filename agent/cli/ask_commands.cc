@@ -1,0 +1,128 @@
+#include "agent/cli/ask_commands.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include "agent/cli/control.h"
+#include "agent/cli/display.h"
+#include "agent/cli/exit_code.h"
+#include "libs/base/clock.h"
+#include "libs/base/status.h"
+
+namespace filesync {
+namespace {
+
+void Print(const control::v1::Status& status) {
+  auto row = [](const char* name, const std::string& value) {
+    if (!value.empty()) fmt::print("{:<12}{}\n", name, value);
+  };
+  row("directory", status.directory());
+  row("folder", status.folder());
+  row("server", status.server());
+  row("agent", fmt::format("{} ({})", status.agent_name(), status.agent_id()));
+  row("state", status.state());
+  row("entries", fmt::format("{} ({})", status.entries(), ForPeople(status.bytes())));
+  row("mode", status.mode());
+  row("version", fmt::format("{}", status.applied_version()));
+  const uint64_t pending = status.pending_local() + status.pending_remote();
+  if (pending > 0) {
+    row("pending",
+        fmt::format("{} to send, {} to apply", status.pending_local(), status.pending_remote()));
+    for (const std::string& path : status.pending_paths()) row("", "  " + path);
+  }
+  if (status.failed_count() > 0) {
+    row("failed", fmt::format("{}", status.failed_count()));
+    for (const auto& failed : status.failed_paths()) {
+      row("", fmt::format("  {}: {}", failed.path(), failed.reason()));
+    }
+  }
+  if (status.conflicts() > 0) row("conflicts", fmt::format("{}", status.conflicts()));
+  if (status.running()) {
+    row("traffic",
+        fmt::format("sent {}, received {}, saved {}", ForPeople(status.bytes_sent()),
+                    ForPeople(status.bytes_received()), ForPeople(status.bytes_saved())));
+  }
+  row("last error", status.last_error());
+}
+
+constexpr absl::Duration kPoll = absl::Milliseconds(100);
+// An agent that was just started does not answer yet.
+constexpr absl::Duration kGrace = absl::Seconds(5);
+
+int Complain(const absl::Status& status) {
+  fmt::print(stderr, "syncagent: {}\n", ToStd(status.message()));
+  return absl::IsNotFound(status) ? kExitUsage : kExitSomeFailed;
+}
+
+int PrintJson(const google::protobuf::Message& message) {
+  std::string json;
+  google::protobuf::util::JsonPrintOptions print;
+  print.add_whitespace = true;
+  if (!google::protobuf::util::MessageToJsonString(message, &json, print).ok()) {
+    return Complain(Internal("the answer can't be printed as JSON"));
+  }
+  fmt::print("{}", json);
+  return kExitInSync;
+}
+
+}  // namespace
+
+int RunStatus(const AgentOptions& options) {
+  const absl::StatusOr<control::v1::Status> status =
+      QueryStatus(options.locations.front().directory);
+  if (!status.ok()) return Complain(status.status());
+  if (options.json) return PrintJson(*status);
+  Print(*status);
+  return kExitInSync;
+}
+
+int RunWait(const AgentOptions& options) {
+  RealClock clock;
+  const std::string& directory = options.locations.front().directory;
+  const absl::Time began = clock.Now();
+  while (true) {
+    const absl::StatusOr<control::v1::Status> status = QueryStatus(directory);
+    const absl::Duration waited = clock.Now() - began;
+    if (!status.ok()) return Complain(status.status());
+    if (!status->running() && waited > kGrace) {
+      return Complain(Unavailable("no agent runs for {}", directory));
+    }
+    if (status->state().starts_with(SyncStateName(SyncState::kHalted))) {
+      fmt::print(stderr, "syncagent: {}: {}\n", directory, status->state());
+      return kExitHalted;
+    }
+    if (status->running() && status->state() == SyncStateName(SyncState::kInSync)) {
+      return kExitInSync;
+    }
+    if (waited >= options.timeout) {
+      fmt::print(stderr, "syncagent: {} is not in sync after {}: {}\n", directory,
+                 absl::FormatDuration(options.timeout), status->state());
+      return kExitSomeFailed;
+    }
+    clock.Sleep(kPoll);
+  }
+}
+
+int RunPause(const AgentOptions& options) {
+  const bool paused = options.command == Command::kPause;
+  const absl::Status told = RequestPause(options.locations.front().directory, paused);
+  return told.ok() ? kExitInSync : Complain(told);
+}
+
+int RunIgnoreTest(const AgentOptions& options) {
+  const std::string& path = options.locations.front().directory;
+  const absl::StatusOr<control::v1::IgnoreVerdict> verdict = RequestIgnoreTest(path);
+  if (!verdict.ok()) return Complain(verdict.status());
+  if (options.json) return PrintJson(*verdict);
+  const char* is = verdict->ignored() ? "ignored" : "synced";
+  if (verdict->source().empty()) {
+    fmt::print("{}: {}, no rule matches\n", EscapeForPeople(path), is);
+  } else if (verdict->line() > 0) {
+    fmt::print("{}: {} by {}:{}: {}\n", EscapeForPeople(path), is, verdict->source(),
+               verdict->line(), verdict->rule());
+  } else {
+    fmt::print("{}: {} by {}\n", EscapeForPeople(path), is, verdict->source());
+  }
+  return kExitInSync;
+}
+
+}  // namespace filesync
