@@ -108,6 +108,12 @@ int RunPause(const AgentOptions& options) {
   return told.ok() ? kExitInSync : Complain(told);
 }
 
+int RunHeld(const AgentOptions& options) {
+  const bool confirm = options.command == Command::kConfirm;
+  const absl::Status told = RequestHeld(options.locations.front().directory, confirm);
+  return told.ok() ? kExitInSync : Complain(told);
+}
+
 int RunIgnoreTest(const AgentOptions& options) {
   const std::string& path = options.locations.front().directory;
   const absl::StatusOr<control::v1::IgnoreVerdict> verdict = RequestIgnoreTest(path);

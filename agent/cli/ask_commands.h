@@ -1,6 +1,6 @@
 // The commands that ask or tell an agent that runs: `status`, `wait`, `pause`, `resume`,
-// `ignore test`. Each prints its answer to stdout, what went wrong to stderr, and returns the
-// exit code.
+// `confirm`, `undo`, `ignore test`. Each prints its answer to stdout, what went wrong to stderr,
+// and returns the exit code.
 #pragma once
 
 #include "agent/cli/options.h"
@@ -10,6 +10,7 @@ namespace filesync {
 int RunStatus(const AgentOptions& options);
 int RunWait(const AgentOptions& options);
 int RunPause(const AgentOptions& options);
+int RunHeld(const AgentOptions& options);
 int RunIgnoreTest(const AgentOptions& options);
 
 }  // namespace filesync

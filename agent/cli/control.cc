@@ -132,6 +132,17 @@ class SocketServer final : public ControlServer {
       case control::v1::ControlRequest::kPause:
         sync_->SetPaused(request.pause().paused());
         break;
+      case control::v1::ControlRequest::kHeld:
+        if (sync_->status().held_deletions == 0) {
+          response.set_error("nothing is held");
+          return;
+        }
+        if (request.held().confirm()) {
+          sync_->ConfirmHeld();
+        } else {
+          sync_->UndoHeld();
+        }
+        break;
       case control::v1::ControlRequest::kIgnoreTest:
         Explain(request.ignore_test(), response);
         return;
@@ -225,6 +236,14 @@ absl::StatusOr<control::v1::Status> ReadState(const std::string& directory, int 
   return proto;
 }
 
+absl::Status TellAgent(const std::string& directory, const control::v1::ControlRequest& request) {
+  FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(canonical));
+  const absl::Status told = AskRunningAgent(state.get(), request).status();
+  if (NobodyListens(told)) return Unavailable("no agent runs for {}", canonical);
+  return told;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(const std::string& directory,
@@ -261,13 +280,15 @@ absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory) {
 }
 
 absl::Status RequestPause(const std::string& directory, bool paused) {
-  FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
-  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(canonical));
   control::v1::ControlRequest request;
   request.mutable_pause()->set_paused(paused);
-  const absl::Status told = AskRunningAgent(state.get(), request).status();
-  if (NobodyListens(told)) return Unavailable("no agent runs for {}", canonical);
-  return told;
+  return TellAgent(directory, request);
+}
+
+absl::Status RequestHeld(const std::string& directory, bool confirm) {
+  control::v1::ControlRequest request;
+  request.mutable_held()->set_confirm(confirm);
+  return TellAgent(directory, request);
 }
 
 absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path) {
@@ -330,6 +351,7 @@ void ToProto(const SyncStatus& status, bool running, control::v1::Status* proto)
     proto->mutable_last_error_at()->set_seconds(nanoseconds / 1'000'000'000);
     proto->mutable_last_error_at()->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
   }
+  proto->set_held_deletions(status.held_deletions);
   proto->set_mode(std::string(ModeName(status.mode)));
   proto->set_applied_version(status.applied_version);
   proto->set_head_version(status.head_version);

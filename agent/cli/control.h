@@ -28,6 +28,10 @@ absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory);
 // no agent runs for it.
 absl::Status RequestPause(const std::string& directory, bool paused);
 
+// Tells the running agent what to do with what its brake holds. FailedPrecondition: nothing is
+// held; others as above.
+absl::Status RequestHeld(const std::string& directory, bool confirm);
+
 // Asks the running agent which ignore rule decides about `path`, a path in a synced directory,
 // which need not exist; a '/' at its end asks for a directory. Errors as above.
 absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path);

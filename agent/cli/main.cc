@@ -16,6 +16,9 @@ int main(int argc, char** argv) {
       return filesync::RunWait(parsed.options);
     case filesync::Command::kIgnoreTest:
       return filesync::RunIgnoreTest(parsed.options);
+    case filesync::Command::kConfirm:
+    case filesync::Command::kUndo:
+      return filesync::RunHeld(parsed.options);
     case filesync::Command::kPause:
     case filesync::Command::kResume:
       return filesync::RunPause(parsed.options);

@@ -36,6 +36,7 @@ struct Raw {
   std::vector<std::string> ignore;
   std::vector<std::string> include;
   std::vector<std::string> exclude;
+  std::string max_delete = "50%";
   std::string schedule;
   std::string limit_up;
   std::string limit_down;
@@ -79,6 +80,11 @@ void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
       ->envname("SYNCAGENT_CONFLICT")
       ->allow_extra_args(false);
   AddFilterOptions(app, options, raw);
+  app->add_option("--max-delete", raw.max_delete,
+                  "Hold deletions of more than this until confirmed: a part of the folder, a\n"
+                  "number of entries, or off")
+      ->envname("SYNCAGENT_MAX_DELETE")
+      ->capture_default_str();
   app->add_option("--schedule", raw.schedule,
                   "When to sync, as cron's five fields: '*/15 9-18 * * mon-fri', or @hourly,\n"
                   "@daily, ... (default: all the time)")
@@ -191,6 +197,9 @@ absl::Status Check(const Raw& raw, AgentOptions& options) {
     }
     options.schedule = *std::move(schedule);
   }
+  absl::StatusOr<BrakeLimit> max_delete = BrakeLimit::Parse(raw.max_delete);
+  FS_RETURN_IF_ERROR(Annotate(max_delete.status(), "--max-delete"));
+  options.max_delete = *max_delete;
   FS_RETURN_IF_ERROR(CheckLimit("--limit-up", raw.limit_up, options.limit_up));
   FS_RETURN_IF_ERROR(CheckLimit("--limit-down", raw.limit_down, options.limit_down));
   if (options.name.empty()) options.name = HostName().substr(0, 64);
@@ -220,6 +229,8 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   status->add_option("DIR", raw.directory, "The directory")->required();
   CLI::App* pause = app.add_subcommand("pause", "Stop syncing a directory until it is resumed");
   CLI::App* resume = app.add_subcommand("resume", "Go on syncing a paused directory");
+  CLI::App* confirm = app.add_subcommand("confirm", "Pass on the deletions that are held");
+  CLI::App* undo = app.add_subcommand("undo", "Bring back what the held deletions took");
   CLI::App* wait = app.add_subcommand("wait", "Wait until a directory is in sync");
   double timeout = 0;
   wait->add_option("--timeout", timeout, "Seconds to wait at most (default: for ever)")
@@ -229,7 +240,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   ignore->require_subcommand(1);
   ignore_test->add_flag("--json", options.json, "As protobuf JSON");
   ignore_test->add_option("PATH", raw.directory, "A path; it need not exist")->required();
-  for (CLI::App* command : {pause, resume, wait}) {
+  for (CLI::App* command : {pause, resume, confirm, undo, wait}) {
     command->add_option("DIR", raw.directory, "The directory")->required();
   }
   app.require_subcommand(0, 1);
@@ -246,6 +257,8 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   if (status->parsed()) options.command = Command::kStatus;
   if (pause->parsed()) options.command = Command::kPause;
   if (resume->parsed()) options.command = Command::kResume;
+  if (confirm->parsed()) options.command = Command::kConfirm;
+  if (undo->parsed()) options.command = Command::kUndo;
   if (wait->parsed()) options.command = Command::kWait;
   if (ignore_test->parsed()) options.command = Command::kIgnoreTest;
   if (timeout > 0) options.timeout = absl::Seconds(timeout);

@@ -10,12 +10,13 @@
 #include "agent/traffic/cron_schedule.h"
 #include "agent/traffic/rate_timetable.h"
 #include "libs/model/modes.h"
+#include "libs/reconcile/brake.h"
 #include "libs/reconcile/conflict_policies.h"
 #include "libs/telemetry/log.h"
 
 namespace filesync {
 
-enum class Command { kRun, kSync, kStatus, kWait, kPause, kResume, kIgnoreTest };
+enum class Command { kRun, kSync, kStatus, kWait, kPause, kResume, kConfirm, kUndo, kIgnoreTest };
 
 struct FolderDirectory {
   std::string folder;
@@ -30,6 +31,7 @@ struct AgentOptions {
   Mode mode = Mode::kTwoWay;
   ConflictPolicies policies;
   FilterOptions filters;
+  BrakeLimit max_delete;
   // When to sync; nullopt: all the time.
   std::optional<CronSchedule> schedule;
   RateTimetable limit_up;
@@ -49,9 +51,9 @@ struct ParsedOptions {
 
 // Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
 // SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_IGNORE,
-// SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_LIMIT_UP,
-// SYNCAGENT_LIMIT_DOWN, SYNCAGENT_SCHEDULE, SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat
-// defaults. Prints help and errors itself.
+// SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_MAX_DELETE,
+// SYNCAGENT_LIMIT_UP, SYNCAGENT_LIMIT_DOWN, SYNCAGENT_SCHEDULE, SYNCAGENT_HTTP,
+// SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and errors itself.
 ParsedOptions ParseOptions(int argc, char** argv);
 
 }  // namespace filesync

@@ -109,6 +109,7 @@ class SyncCommand {
     options.mode = options_.mode;
     options.policies = options_.policies;
     options.filters = options_.filters;
+    options.max_delete = options_.max_delete;
     options.ignore_pause = options_.command == Command::kSync;
     FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server, &limits_));
     Running running;
@@ -188,6 +189,8 @@ class SyncCommand {
       case SyncState::kIncomplete:
         if (status.settled_failures < status.failed_count) return -1;
         return status.held_conflicts == status.failed_count ? kExitConflicts : kExitSomeFailed;
+      case SyncState::kHeld:
+        return kExitHeld;
       case SyncState::kHalted:
         return kExitHalted;
       case SyncState::kOffline:

@@ -339,6 +339,7 @@ void ApplyFlow::Finish(Round& round) {
       case Installed::Kind::kDone:
         round.applied.emplace_back(path, item.target.version);
         context_->ClearFailure(path);
+        context_->restoring.erase(path);
         if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
         if (item.target.IsLive()) {
           round.rows.push_back({item.target, context_->incarnation, installed.fingerprint});

@@ -20,17 +20,15 @@ constexpr size_t kPathsPerRound = 1000;
 constexpr uint64_t kLargeFile = 16 << 20;
 // New content in one round; the rest waits for the next.
 constexpr uint64_t kBytesPerRound = 32 << 20;
-// How long deletions wait for the other half of a move, and for more of them.
-constexpr absl::Duration kDeletionQuiet = absl::Milliseconds(250);
-constexpr absl::Duration kDeletionLongest = absl::Seconds(10);
 constexpr size_t kPathsPerTask = 32;
 
 }  // namespace
 
-CommitFlow::CommitFlow(EngineContext* context, ApplyFlow* apply, Executor* lane,
+CommitFlow::CommitFlow(EngineContext* context, ApplyFlow* apply, DeletionGate* gate, Executor* lane,
                        Executor* large_lane)
     : context_(context),
       apply_(apply),
+      gate_(gate),
       lane_(lane),
       large_lane_(large_lane),
       uploader_(context),
@@ -87,6 +85,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     return;
   }
   if (situation.NothingToDecide(context_->mode)) {
+    gate_->Forget(path);
     context_->Release(path);
     context_->ClearFailure(path);
     return;
@@ -96,10 +95,15 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->Fail(path, proven);
     return;
   }
-  if (situation.absent() && situation.base.has_value() && !situation.remote.has_value() &&
-      !with_its_directory && !DeletionsMayGo(path)) {
+  if (!situation.DeletesThere(context_->mode) || with_its_directory ||
+      context_->restoring.contains(path)) {
+    gate_->Forget(path);
+  } else if (const DeletionGate::Answer answer = gate_->Ask(path);
+             answer != DeletionGate::Answer::kGo) {
     context_->Release(path);
-    context_->DirtyAfter(path, kDeletionQuiet);
+    if (answer == DeletionGate::Answer::kLater) {
+      context_->DirtyAfter(path, DeletionGate::AskAgainAfter());
+    }
     return;
   }
   if (situation.NeedsContent()) FindMove(situation, round);
@@ -135,7 +139,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
 
 void CommitFlow::PutAway(const RelPath& path) {
   const absl::Status shelved = Shelve(*context_, path);
-  context_->deletions_seen.erase(path);
+  gate_->Forget(path);
   SettleHere(path, shelved);
 }
 
@@ -160,28 +164,6 @@ absl::Status CommitFlow::ProveSameFileSystem(const Situation& situation) {
     return moved ? FailedPrecondition("{} ({})", kWhy, above.ForPeople()) : absl::OkStatus();
   }
   return absl::OkStatus();
-}
-
-// Deletions wait until no more of them come, so that halves of moves meet and an emptied root
-// is seen for what it is.
-bool CommitFlow::DeletionsMayGo(const RelPath& path) {
-  const absl::Time now = context_->clock->Now();
-  if (!context_->deletions_seen.contains(path)) {
-    context_->deletions_seen.insert(path);
-    last_deletion_seen_ = now;
-    first_deletion_held_ = std::min(first_deletion_held_, now);
-    return false;
-  }
-  if (now - last_deletion_seen_ < kDeletionQuiet && now - first_deletion_held_ < kDeletionLongest) {
-    return false;
-  }
-  if (absl::Status root = context_->check_root_for_deletions(); !root.ok()) {
-    context_->halt = root;
-    return false;
-  }
-  context_->deletions_seen.erase(path);
-  if (context_->deletions_seen.empty()) first_deletion_held_ = absl::InfiniteFuture();
-  return true;
 }
 
 void CommitFlow::Read(RoundPtr round) {

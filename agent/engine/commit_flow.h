@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/engine/apply_flow.h"
+#include "agent/engine/deletion_gate.h"
 #include "agent/engine/engine_context.h"
 #include "agent/engine/situation.h"
 #include "agent/engine/uploader.h"
@@ -21,7 +22,8 @@ namespace filesync {
 
 class CommitFlow {
  public:
-  CommitFlow(EngineContext* context, ApplyFlow* apply, Executor* lane, Executor* large_lane);
+  CommitFlow(EngineContext* context, ApplyFlow* apply, DeletionGate* gate, Executor* lane,
+             Executor* large_lane);
 
   // Starts what can be; true when something moved.
   bool Step();
@@ -49,7 +51,6 @@ class CommitFlow {
   void AddMovedTree(const Situation& directory, const BaseRow& from, Round& round);
   void FindMove(Situation& situation, Round& round);
   absl::Status ProveSameFileSystem(const Situation& situation);
-  bool DeletionsMayGo(const RelPath& path);
   void Read(RoundPtr round);
   void DecideAll(RoundPtr round);
   void Abandon(const Round& round);
@@ -66,11 +67,13 @@ class CommitFlow {
   void KeepPieces(const Batch& batch);
   void FinishRound(Batch& batch);
   void Unsent(const BatchPtr& batch, const absl::Status& why);
+  void ScanMoved(const std::vector<PendingChange>& changes);
   absl::Status Settle(const PendingChange& pending, const ChangeOutcome& outcome);
   absl::Status SettleRejected(const Entry& entry, const ChangeOutcome& outcome);
 
   EngineContext* const context_;
   ApplyFlow* const apply_;
+  DeletionGate* const gate_;
   Executor* const lane_;
   Executor* const large_lane_;
   Uploader uploader_;
@@ -83,8 +86,6 @@ class CommitFlow {
   std::set<RelPath> check_all_;
   // Moves that were refused: the halves go separately.
   std::set<RelPath> no_move_;
-  absl::Time last_deletion_seen_ = absl::InfinitePast();
-  absl::Time first_deletion_held_ = absl::InfiniteFuture();
 };
 
 }  // namespace filesync

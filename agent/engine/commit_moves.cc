@@ -10,6 +10,7 @@ namespace filesync {
 void CommitFlow::Take(const RelPath& path, Round& round) {
   context_->in_flight.Claim(path);
   context_->dirty.Remove(path);
+  gate_->Forget(path);
   round.paths.insert(path);
 }
 

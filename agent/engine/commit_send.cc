@@ -157,9 +157,24 @@ void CommitFlow::OnCommitResult(uint64_t number, CommitResult result, const std:
     if (claimed) context_->Release(path);
     if (!answered) context_->DirtyAfter(path, kAfterFailure);
   }
+  if (answered) ScanMoved(changes);
   if (answered) {
     ++context_->stats.commits;
     context_->head_version = std::max(context_->head_version, result.head_version);
+  }
+}
+
+// What a directory that moved holds was committed before its new names were watched: what changed
+// in between shows against the bases that are recorded now.
+void CommitFlow::ScanMoved(const std::vector<PendingChange>& changes) {
+  std::set<RelPath> moved;
+  for (const PendingChange& pending : changes) {
+    const Entry& entry = pending.change.entry;
+    const bool directory = entry.type == EntryType::kDirectory && !entry.moved_from.IsRoot();
+    if (directory) moved.insert(entry.path);
+  }
+  for (const RelPath& path : moved) {
+    if (!moved.contains(path.Parent())) context_->scan_subtree(path);
   }
 }
 

@@ -134,8 +134,8 @@ struct EngineContext {
   absl::flat_hash_map<RelPath, bool> unknown;
   // What is never synced: each said once.
   absl::flat_hash_set<std::string> skipped;
-  // Paths found missing that wait until deletions may go.
-  absl::flat_hash_set<RelPath> deletions_seen;
+  // Paths that a person wants back: what the folder has there is fetched, whatever the mode.
+  absl::flat_hash_set<RelPath> restoring;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.
   std::function<absl::Status()> check_root_for_deletions;
   // A reason to halt: nothing is decided any more until it is gone.

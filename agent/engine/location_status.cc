@@ -29,6 +29,8 @@ std::string_view SyncStateName(SyncState state) {
       return "offline";
     case SyncState::kPaused:
       return "paused";
+    case SyncState::kHeld:
+      return "held";
     case SyncState::kHalted:
       return "halted";
   }
@@ -43,6 +45,9 @@ SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) 
   const bool quiet = apply_->Idle() && commit_->Idle() && context_.in_flight.size() == 0 &&
                      cursor.version >= context_.head_version && hold_local_until_ == 0;
   if (!quiet) return SyncState::kSyncing;
+  if (gate_->held_entries() > 0 && context_.dirty.size() <= context_.failures.size()) {
+    return SyncState::kHeld;
+  }
   // What failed waits in the queue for another try, and its remote rows with it.
   if (context_.failures.size() > 0) {
     return context_.dirty.size() <= context_.failures.size() ? SyncState::kIncomplete
@@ -74,6 +79,11 @@ void LocationSync::PublishStatus() {
   status.state_text = std::string(SyncStateName(status.state));
   if (status.state == SyncState::kHalted) {
     status.state_text += ": " + std::string(ToStd(context_.halt.message()));
+  } else if (status.state == SyncState::kHeld) {
+    status.state_text += fmt::format(
+        ": confirmation needed: {} deletions here are not passed on; 'syncagent "
+        "confirm' or 'syncagent undo'",
+        gate_->held_entries());
   } else if (status.state == SyncState::kPaused && !paused_) {
     status.state_text +=
         absl::FormatTime(" (until %Y-%m-%d %H:%M)", resting_until_, absl::LocalTimeZone());
@@ -105,6 +115,7 @@ void LocationSync::PublishStatus() {
   status.last_error_at = last_error_at_;
   status.head_version = context_.head_version;
   status.mode = context_.mode;
+  status.held_deletions = gate_->held_entries();
   status.conflicts = context_.stats.conflicts;
   status.commits = context_.stats.commits;
   status.scans = context_.stats.scans;

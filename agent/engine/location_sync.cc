@@ -92,8 +92,13 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
     absl::MutexLock lock(&slices_mutex_);
     --slices_waiting_;
   });
-  commit_ =
-      std::make_unique<CommitFlow>(&context_, apply_.get(), up_lane_.get(), large_up_lane_.get());
+  // What a mirror's destination loses, it gets back.
+  const bool brakes = options_.mode != Mode::kDestinationToSource;
+  gate_ = std::make_unique<DeletionGate>(&context_,
+                                         brakes ? options_.max_delete : *BrakeLimit::Parse("off"),
+                                         [this] { return NothingElseUnderWay(); });
+  commit_ = std::make_unique<CommitFlow>(&context_, apply_.get(), gate_.get(), up_lane_.get(),
+                                         large_up_lane_.get());
 }
 
 LocationSync::~LocationSync() {
@@ -224,6 +229,7 @@ ObserverEvents LocationSync::MakeObserverEvents() {
       }
     }
     if (status.ok()) context_.ForgetUnknown(directory);
+    gate_->Recheck();
     if (!full) return;
     scanned_ = scanned_ || status.ok();
     // Rules may have changed while no agent ran.
@@ -307,6 +313,48 @@ absl::Status LocationSync::CheckRootForDeletions() {
         directory_->description(), counts->entries, directory_->description(), kStateDirectoryName);
   }
   return root_check_;
+}
+
+// No new name is on its way that a missing path may have moved to.
+bool LocationSync::NothingElseUnderWay() const {
+  if (!scanned_ || (observer_ != nullptr && observer_->Scanning())) return false;
+  // The path that is asked for is in flight itself.
+  return apply_->Idle() && commit_->Idle() && context_.in_flight.size() <= 1 &&
+         context_.dirty.size() <= gate_->waiting() + context_.failures.size();
+}
+
+void LocationSync::ConfirmHeld() {
+  context_.mailbox.Post([this] {
+    log_->Info("{}: {} deletions were confirmed", directory_->description(), gate_->held_entries());
+    gate_->Confirm();
+  });
+}
+
+void LocationSync::UndoHeld() {
+  context_.mailbox.Post([this] {
+    const uint64_t entries = gate_->held_entries();
+    for (const RelPath& path : gate_->TakeHeld()) {
+      if (absl::Status restored = Restore(path); !restored.ok()) context_.Fail(path, restored);
+    }
+    log_->Info("{}: {} deletions were undone; fetching what was deleted here",
+               directory_->description(), entries);
+  });
+}
+
+// What the folder holds at and below `path` counts as news from there.
+absl::Status LocationSync::Restore(const RelPath& path) {
+  State::Transaction transaction(state_.get());
+  FS_ASSIGN_OR_RETURN(const std::vector<BaseRow> rows, state_->BaseTree(path));
+  for (const BaseRow& row : rows) {
+    FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state_->GetRemote(row.entry.path));
+    if (!remote.has_value()) FS_RETURN_IF_ERROR(state_->PutRemote(row.entry));
+    FS_RETURN_IF_ERROR(state_->DeleteBase(row.entry.path));
+    context_.restoring.insert(row.entry.path);
+    context_.Dirty(row.entry.path);
+  }
+  context_.restoring.insert(path);
+  context_.Dirty(path);
+  return transaction.Commit();
 }
 
 // Halted: nothing is decided until the reason is gone.

@@ -31,6 +31,7 @@ struct LocationSyncOptions {
   Mode mode = Mode::kTwoWay;
   ConflictPolicies policies;
   FilterOptions filters;
+  BrakeLimit max_delete;
   bool ignore_pause = false;  // for a run that was asked for now
   absl::Duration rescan_interval = absl::Hours(1);
   absl::Duration trash_age = absl::Hours(24 * 30);
@@ -43,6 +44,7 @@ enum class SyncState : uint8_t {
   kIncomplete,
   kOffline,
   kPaused,
+  kHeld,
   kHalted,
 };
 // The state's setting that outlasts restarts; not empty: paused.
@@ -74,6 +76,8 @@ struct SyncStatus {
   std::vector<std::string> pending_paths;  // some, for people
   std::vector<FailedPathInfo> failed_paths;
   uint64_t failed_count = 0;
+  // Deletions that wait for a person.
+  uint64_t held_deletions = 0;
   // Of the failures, conflicts that wait for a person.
   uint64_t held_conflicts = 0;
   // Failures that stood after several tries: waiting does not help.
@@ -112,6 +116,10 @@ class LocationSync final : public LinkListener {
   // Does what can be done now; waits up to `wait` for something to do.
   void Step(absl::Duration wait);
   SyncStatus status() const;
+
+  // From any thread: lets go what the brake holds, or brings it back.
+  void ConfirmHeld();
+  void UndoHeld();
 
   // From any thread: which rule decides about `path`.
   Filters::Explanation ExplainIgnore(const RelPath& path, bool is_directory) {
@@ -153,6 +161,8 @@ class LocationSync final : public LinkListener {
   void MaybeRescan();
   void HandleHalt();
   absl::Status CheckRootForDeletions();
+  absl::Status Restore(const RelPath& path);
+  bool NothingElseUnderWay() const;
   bool WorkFlows();
   void PublishStatus();
   SyncState DeriveState(uint64_t remote_rows, const Cursor& cursor) const;
@@ -206,6 +216,7 @@ class LocationSync final : public LinkListener {
   std::unique_ptr<ThreadPool> down_lane_;
   std::unique_ptr<ThreadPool> large_down_lane_;
   std::unique_ptr<ApplyFlow> apply_;
+  std::unique_ptr<DeletionGate> gate_;
   std::unique_ptr<CommitFlow> commit_;
 };
 

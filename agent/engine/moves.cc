@@ -178,7 +178,21 @@ class MoveApplier {
     State::Transaction transaction(context_.state);
     for (const RelPath& path : removed_) FS_RETURN_IF_ERROR(context_.state->DeleteBase(path));
     for (const BaseRow& row : rows_) FS_RETURN_IF_ERROR(context_.state->PutBase(row));
-    return transaction.Commit();
+    FS_RETURN_IF_ERROR(transaction.Commit());
+    ScanMoved();
+    return absl::OkStatus();
+  }
+
+  // What changed below a directory after its rename and before its new names were watched shows
+  // against the bases that are recorded now.
+  void ScanMoved() {
+    std::set<RelPath> directories;
+    for (const BaseRow& row : rows_) {
+      if (row.entry.type == EntryType::kDirectory) directories.insert(row.entry.path);
+    }
+    for (const RelPath& path : directories) {
+      if (!directories.contains(path.Parent())) context_.scan_subtree(path);
+    }
   }
 
   EngineContext& context_;

@@ -95,6 +95,12 @@ bool Situation::IsDirectoryAnywhere() const {
   return remote.has_value() && remote->type == EntryType::kDirectory;
 }
 
+bool Situation::DeletesThere(Mode mode) const {
+  if (!absent()) return false;
+  if (!remote.has_value()) return base.has_value();
+  return mode == Mode::kSourceToDestination && remote->IsLive();
+}
+
 bool Situation::NothingToDecide(Mode mode) const {
   if (remote.has_value()) return false;
   if (LocalUnchanged() || (absent() && !base.has_value())) return true;
@@ -112,6 +118,13 @@ absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
 }
 
 Action Decide(const EngineContext& context, const Situation& situation) {
+  const bool there = situation.remote.has_value() && situation.remote->IsLive();
+  if (there && situation.absent() && context.restoring.contains(situation.path)) {
+    Action restore;
+    restore.kind = Action::Kind::kDownload;
+    restore.why = "restored";
+    return restore;
+  }
   std::optional<Entry> base;
   if (situation.base.has_value()) base = situation.base->entry;
   return Reconcile(base, LocalSide(situation, context.clock->Now()), RemoteSide(situation),

@@ -32,6 +32,8 @@ struct Situation {
   bool NeedsContent() const;
   // What ignore rules for directories go by.
   bool IsDirectoryAnywhere() const;
+  // It is missing here, and what the folder has there is to be deleted for it.
+  bool DeletesThere(Mode mode) const;
   // Neither side has news that `mode` acts on.
   bool NothingToDecide(Mode mode) const;
   // Of the remote entry that was looked at; 0: none.

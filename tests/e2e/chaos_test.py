@@ -128,17 +128,17 @@ class ChaosTest(harness.SyncTestCase):
         self.converge(*agents)
 
     def test_two_sides(self):
-        _, a, b = self.pair()
+        _, a, b = self.pair(flags=("--max-delete", "off"))
         self.check([a, b], self.work([a, b]))
 
     def test_three_sides_from_a_common_tree(self):
-        server, a, b = self.pair()
+        server, a, b = self.pair(flags=("--max-delete", "off"))
         self.common_tree(a, b)
-        agents = [a, b, self.agent("C", server)]
+        agents = [a, b, self.agent("C", server, flags=("--max-delete", "off"))]
         self.check(agents, self.work(agents))
 
     def test_with_programs_that_die(self):
-        server, a, b = self.pair()
+        server, a, b = self.pair(flags=("--max-delete", "off"))
 
         def kill(random, workers):
             while any(worker.is_alive() for worker in workers):
@@ -152,7 +152,7 @@ class ChaosTest(harness.SyncTestCase):
         self.check([a, b], self.work([a, b], kill))
 
     def test_apart_then_together(self):
-        server, a, b = self.pair()
+        server, a, b = self.pair(flags=("--max-delete", "off"))
         self.common_tree(a, b)
         server.process.kill()
         expected = self.work([a, b])

@@ -82,7 +82,7 @@ class ConflictsTest(harness.SyncTestCase):
         self.assertEqual(b"edited", a.read("x/kept.txt"))
 
     def test_deleted_tree_spares_what_was_just_created_in_it(self):
-        _, a, b = self.pair()
+        _, a, b = self.pair(flags=("--max-delete", "off"))
         for i in range(40):
             a.write(f"tree/d{i % 4}/f{i}", str(i))
         a.write("else", "x")
@@ -99,7 +99,7 @@ class ConflictsTest(harness.SyncTestCase):
         self.assertEqual(["new"], os.listdir(a.path("tree/d1")))
 
     def test_deleted_tree(self):
-        _, a, b = self.pair()
+        _, a, b = self.pair(flags=("--max-delete", "off"))
         for i in range(200):
             a.write(f"tree/d{i % 7}/e/f{i}", str(i))
         a.write("else", "x")

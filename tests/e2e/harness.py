@@ -309,9 +309,10 @@ class SyncTestCase(unittest.TestCase):
         self.agents.append(agent)
         return agent.start() if start else agent
 
-    def pair(self):
+    def pair(self, **options):
         server = self.server()
-        return server, self.agent("A", server), self.agent("B", server)
+        return (server, self.agent("A", server, **options),
+                self.agent("B", server, **options))
 
     def converge(self, *agents, deadline=120.0):
         """Waits until all say that they are in sync and hold the same tree."""

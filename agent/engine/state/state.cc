@@ -315,6 +315,18 @@ absl::StatusOr<BaseCounts> State::CountBase() {
   return BaseCounts{statement.Number(0), statement.Number(1)};
 }
 
+absl::StatusOr<uint64_t> State::CountTree(const RelPath& path) {
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement,
+                "SELECT COUNT(*) FROM (SELECT path FROM base WHERE path = ?1 OR "
+                "(path > ?2 AND path < ?3) UNION SELECT path FROM remote WHERE path = ?1 OR "
+                "(path > ?2 AND path < ?3))");
+  const std::string key = path.SortKey();
+  statement.Blob(key).Blob(key + '\0').Blob(key + '\1');
+  if (statement.Step() != SQLITE_ROW) return Error("cannot count a tree");
+  return statement.Number(0);
+}
+
 absl::Status State::DropAllBases() { return Execute("DELETE FROM base"); }
 
 absl::StatusOr<uint64_t> State::DropBases(

@@ -91,6 +91,8 @@ class State {
   // Some file row with this content; nullopt when none.
   absl::StatusOr<std::optional<BaseRow>> BaseByContent(const ContentHash& hash);
   absl::StatusOr<BaseCounts> CountBase();
+  // How many paths at or below `path` the folder has, as far as known: bases and remote entries.
+  absl::StatusOr<uint64_t> CountTree(const RelPath& path);
   absl::Status DropAllBases();
   // Drops the rows that `keep` refuses.
   absl::StatusOr<uint64_t> DropBases(
