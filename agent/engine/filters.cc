@@ -67,11 +67,14 @@ void Filters::Reload(const RelPath& directory) {
 
 void Filters::Forget(const RelPath& tree) {
   absl::MutexLock lock(&mutex_);
-  absl::erase_if(loaded_, [&](const auto& item) {
-    if (!item.first.IsAtOrBelow(tree)) return false;
-    for (const RuleFile& file : RuleFiles()) rules_.Remove(file.source, item.first);
-    return true;
-  });
+  std::vector<RelPath> gone;
+  for (const auto& [directory, texts] : loaded_) {
+    if (directory.IsAtOrBelow(tree)) gone.push_back(directory);
+  }
+  for (const RelPath& directory : gone) {
+    loaded_.erase(directory);
+    for (const RuleFile& file : RuleFiles()) rules_.Remove(file.source, directory);
+  }
 }
 
 std::vector<RelPath> Filters::TakeChanged() {
