@@ -239,7 +239,7 @@ absl::StatusOr<control::v1::Status> ReadState(const std::string& directory, int 
 absl::Status TellAgent(const std::string& directory, const control::v1::ControlRequest& request) {
   FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
   FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(canonical));
-  const absl::Status told = AskRunningAgent(state.get(), request).status();
+  absl::Status told = AskRunningAgent(state.get(), request).status();
   if (NobodyListens(told)) return Unavailable("no agent runs for {}", canonical);
   return told;
 }
