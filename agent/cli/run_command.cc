@@ -139,7 +139,8 @@ class SyncCommand {
       running.next = options_.schedule->Next(now, absl::LocalTimeZone());
       return;
     }
-    const bool done = status.state == SyncState::kInSync || status.state == SyncState::kIncomplete;
+    const bool done = status.state == SyncState::kInSync ||
+                      status.state == SyncState::kIncomplete || status.state == SyncState::kHeld;
     if (running.next > absl::InfinitePast() && !done) return;
     running.resting = true;
     running.next = options_.schedule->Next(now, absl::LocalTimeZone());

@@ -96,7 +96,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     return;
   }
   if (!situation.DeletesThere(context_->mode) || with_its_directory ||
-      context_->restoring.contains(path)) {
+      (situation.remote.has_value() && context_->restoring.contains(path))) {
     gate_->Forget(path);
   } else if (const DeletionGate::Answer answer = gate_->Ask(path);
              answer != DeletionGate::Answer::kGo) {

@@ -13,6 +13,8 @@ constexpr absl::Duration kQuiet = absl::Milliseconds(250);
 constexpr absl::Duration kLongest = absl::Seconds(10);
 // As many as the brake would hold may be halves of moves: for these more patience.
 constexpr absl::Duration kLongestBeforeHolding = absl::Seconds(120);
+// Deletions that follow one another within this time are judged together.
+constexpr absl::Duration kOneAct = absl::Minutes(5);
 constexpr absl::Duration kJudgeInterval = absl::Milliseconds(100);
 
 }  // namespace
@@ -49,7 +51,17 @@ bool DeletionGate::Judge(absl::Time now) {
   const absl::StatusOr<BaseCounts> base = context_->state->CountBase();
   const absl::StatusOr<uint64_t> remote = context_->state->CountRemote();
   if (!deletions.ok() || !base.ok() || !remote.ok()) return false;
-  if (!limit_.Holds(*deletions, base->entries + *remote)) {
+  const uint64_t entries = base->entries + *remote;
+  if (now - let_go_at_ > kOneAct) {
+    let_go_ = 0;
+    peak_ = 0;
+  }
+  peak_ = std::max(peak_, entries);
+  // What is deleted slowly is one act too; what was made again meanwhile does not count.
+  const uint64_t shrunk = peak_ - std::min(peak_, entries - std::min(entries, *deletions));
+  if (!limit_.Holds(std::min(let_go_ + *deletions, shrunk), peak_)) {
+    let_go_ += *deletions;
+    let_go_at_ = now;
     allowed_.merge(seen_);
   } else if (!quiet_() && now - first_seen_ < kLongestBeforeHolding) {
     return false;
@@ -59,7 +71,7 @@ bool DeletionGate::Judge(absl::Time now) {
     context_->log->Warn(
         "{} of {} entries are gone here; they are deleted nowhere else until this is confirmed "
         "('syncagent confirm') or undone ('syncagent undo')",
-        *deletions, base->entries + *remote);
+        *deletions, entries);
   }
   seen_.clear();
   first_seen_ = absl::InfiniteFuture();
@@ -110,6 +122,7 @@ void DeletionGate::Confirm() {
   for (const RelPath& path : held_) context_->Dirty(path);
   allowed_.merge(held_);
   held_.clear();
+  let_go_at_ = absl::InfinitePast();
 }
 
 std::vector<RelPath> DeletionGate::TakeHeld() {

@@ -54,6 +54,10 @@ class DeletionGate {
   std::optional<uint64_t> held_entries_;
   absl::Time last_seen_ = absl::InfinitePast();
   absl::Time first_seen_ = absl::InfiniteFuture();
+  // Entries let go lately, and the most that the folder held meanwhile.
+  uint64_t let_go_ = 0;
+  uint64_t peak_ = 0;
+  absl::Time let_go_at_ = absl::InfinitePast();
   absl::Time judged_ = absl::InfinitePast();
 };
 

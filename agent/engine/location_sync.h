@@ -161,7 +161,7 @@ class LocationSync final : public LinkListener {
   void MaybeRescan();
   void HandleHalt();
   absl::Status CheckRootForDeletions();
-  absl::Status Restore(const RelPath& path);
+  absl::Status Restore(const std::vector<RelPath>& paths);
   bool NothingElseUnderWay() const;
   bool WorkFlows();
   void PublishStatus();

@@ -109,6 +109,42 @@ class BrakeTest(harness.SyncTestCase):
         self.delete(a, range(4))
         wait_until(lambda: self.held(a), "A holds four")
 
+    def test_what_is_deleted_bit_by_bit_is_one_act(self):
+        a, b = self.filled()
+        for begin in (0, 20):
+            self.delete(a, range(begin, begin + 20))
+            wait_until(lambda gone=begin + 20: self.there(b) == self.COUNT - gone, "they go")
+        self.delete(a, range(40, 60))
+        wait_until(lambda: self.held(a), "A holds the rest")
+        self.assertEqual(60, self.there(b))
+        self.assertEqual(0, self.tell("confirm", a).returncode)
+        wait_until(lambda: self.there(b) == 40, "they are deleted at B")
+
+    def test_what_is_made_again_does_not_count(self):
+        a, b = self.filled()
+        for _ in range(4):
+            self.delete(a, range(40))
+            wait_until(lambda: self.there(b) == 60, "they go")
+            for number in range(40):
+                a.write(f"dir-{number % 5}/file-{number}", f"content {number}")
+            wait_until(lambda: self.there(b) == self.COUNT, "they come again")
+        self.converge(a, b)
+        self.assertNotIn("confirm", a.process.output())
+
+    def test_a_kill_during_undo_loses_nothing(self):
+        a, b = self.filled()
+        self.delete(a, range(60))
+        wait_until(lambda: self.held(a), "A holds the deletions")
+        self.assertEqual(0, self.tell("undo", a).returncode)
+        a.kill()
+        a.start()
+        wait_until(lambda: a.in_sync() or self.held(a), "A is through")
+        self.assertEqual(self.COUNT, self.there(b))
+        if self.held(a):  # it was killed before it had noted the undo
+            self.assertEqual(0, self.tell("undo", a).returncode)
+        wait_until(lambda: self.there(a) == self.COUNT, "everything is back")
+        self.converge(a, b)
+
     def test_one_shot_runs_say_so_by_their_exit_code(self):
         a, b = self.filled()
         a.stop()
