@@ -50,9 +50,8 @@ class TrafficTest(harness.SyncTestCase):
     def test_a_timetable_changes_the_rate_of_a_running_agent(self):
         """One minute passes at most: the limit ends at the next."""
         server = self.server()
-        soon = time.localtime(time.time() + 65 - time.localtime().tm_sec
-                              if time.localtime().tm_sec > 40 else
-                              time.time() + 60 - time.localtime().tm_sec)
+        # The start of a minute, 20 to 80 s ahead: the agents are connected by then.
+        soon = time.localtime((time.time() + 20) // 60 * 60 + 60)
         table = time.strftime("00:00 64k, %H:%M off", soon)
         if soon.tm_hour == 0 and soon.tm_min == 0:
             self.skipTest("midnight is where this timetable begins")
