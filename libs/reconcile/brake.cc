@@ -33,10 +33,14 @@ absl::StatusOr<BrakeLimit> BrakeLimit::Parse(std::string_view text) {
   return limit;
 }
 
+bool BrakeLimit::AlwaysAllows(uint64_t deletions) const {
+  return off_ || deletions <= (percent_ == 0 ? most_ : kAlwaysAllowed);
+}
+
 bool BrakeLimit::Holds(uint64_t deletions, uint64_t entries) const {
   if (off_ || deletions == 0) return false;
-  if (percent_ == 0) return deletions > most_;
-  if (deletions <= kAlwaysAllowed) return false;
+  if (AlwaysAllows(deletions)) return false;
+  if (percent_ == 0) return true;
   // deletions / entries > percent / 100, without the fractions.
   return deletions * 100 > entries * percent_;
 }

@@ -19,6 +19,9 @@ class BrakeLimit {
 
   // True when `deletions` of the folder's `entries` must wait for a confirmation.
   bool Holds(uint64_t deletions, uint64_t entries) const;
+  // True when so many never wait, whatever the folder holds.
+  bool AlwaysAllows(uint64_t deletions) const;
+  bool off() const { return off_; }
 
  private:
   bool off_ = false;
