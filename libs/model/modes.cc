@@ -33,6 +33,28 @@ constexpr std::array<PolicyNames, 5> kPolicies = {{
     {ConflictPolicy::kManual, "manual"},
 }};
 
+struct WinnerNames {
+  Winner winner;
+  std::string_view name;
+};
+constexpr std::array<WinnerNames, 3> kWinners = {{
+    {Winner::kNone, "merge"},
+    {Winner::kLocal, "local-wins"},
+    {Winner::kRemote, "remote-wins"},
+}};
+
+struct CompareNames {
+  CompareBy compare;
+  std::string_view name;
+};
+constexpr std::array<CompareNames, 5> kCompares = {{
+    {CompareBy::kQuick, "quick"},
+    {CompareBy::kHash, "hash"},
+    {CompareBy::kSize, "size"},
+    {CompareBy::kMtime, "mtime"},
+    {CompareBy::kSizeMtime, "size-mtime"},
+}};
+
 // Lower case without '-' and '_': what all spellings of a name have in common.
 std::string Folded(std::string_view text) {
   std::string folded;
@@ -73,6 +95,36 @@ std::optional<ConflictPolicy> ParseConflictPolicy(std::string_view text) {
   const std::string folded = Folded(text);
   for (const PolicyNames& names : kPolicies) {
     if (folded == Folded(names.name)) return names.policy;
+  }
+  return std::nullopt;
+}
+
+std::string_view FirstSyncName(Winner winner) {
+  for (const WinnerNames& names : kWinners) {
+    if (names.winner == winner) return names.name;
+  }
+  return "unknown";
+}
+
+std::optional<Winner> ParseFirstSync(std::string_view text) {
+  const std::string folded = Folded(text);
+  for (const WinnerNames& names : kWinners) {
+    if (folded == Folded(names.name)) return names.winner;
+  }
+  return std::nullopt;
+}
+
+std::string_view CompareName(CompareBy compare) {
+  for (const CompareNames& names : kCompares) {
+    if (names.compare == compare) return names.name;
+  }
+  return "unknown";
+}
+
+std::optional<CompareBy> ParseCompare(std::string_view text) {
+  const std::string folded = Folded(text);
+  for (const CompareNames& names : kCompares) {
+    if (folded == Folded(names.name)) return names.compare;
   }
   return std::nullopt;
 }
