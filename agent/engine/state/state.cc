@@ -11,7 +11,7 @@
 namespace filesync {
 namespace {
 
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 constexpr char kSchema[] = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -32,12 +32,19 @@ CREATE TABLE batches (number INTEGER PRIMARY KEY, changes BLOB NOT NULL);
 CREATE TABLE pieces (id BLOB PRIMARY KEY, path BLOB NOT NULL, content BLOB NOT NULL,
                      bytes BLOB NOT NULL);
 CREATE INDEX pieces_by_path ON pieces (path);
+CREATE TABLE held (path BLOB PRIMARY KEY, direction INTEGER NOT NULL, loss INTEGER NOT NULL,
+                   verdict INTEGER NOT NULL, winner INTEGER NOT NULL,
+                   version INTEGER NOT NULL) WITHOUT ROWID;
 )sql";
 
 // What brings a state of schema 1 to schema 2.
 constexpr char kSchemaFrom1[] =
     "CREATE TABLE ignored (path BLOB PRIMARY KEY, entry BLOB NOT NULL, base BLOB, "
     "incarnation BLOB) WITHOUT ROWID;";
+// What brings a state of schema 2 to schema 3.
+constexpr char kSchemaFrom2[] =
+    "CREATE TABLE held (path BLOB PRIMARY KEY, direction INTEGER NOT NULL, loss INTEGER NOT NULL, "
+    "verdict INTEGER NOT NULL, winner INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;";
 
 constexpr char kBaseColumns[] =
     "path, type, mode, mtime, content, target, version, incarnation, device, inode, local_size, "
@@ -107,10 +114,10 @@ absl::Status State::CreateSchema() {
     if (check.Bytes(0) != "ok") return DataLoss("state file: {}", check.Bytes(0));
     return absl::OkStatus();
   }
-  if (version == 1) {
-    return Execute(
-        fmt::format("BEGIN; {} PRAGMA user_version={}; COMMIT;", kSchemaFrom1, kSchemaVersion)
-            .c_str());
+  if (version == 1 || version == 2) {
+    return Execute(fmt::format("BEGIN; {} {} PRAGMA user_version={}; COMMIT;",
+                               version == 1 ? kSchemaFrom1 : "", kSchemaFrom2, kSchemaVersion)
+                       .c_str());
   }
   if (version != 0) {
     return DataLoss("state file: made by another version of this program (schema {}, this is {})",
@@ -402,6 +409,11 @@ absl::StatusOr<uint64_t> State::CountRemote() {
   STATE_PREPARE(statement, "SELECT COUNT(*) FROM remote");
   if (statement.Step() != SQLITE_ROW) return Error("cannot count remote entries");
   return statement.Number(0);
+}
+
+absl::StatusOr<bool> State::HasRemoteBelow(const RelPath& directory) {
+  FS_ASSIGN_OR_RETURN(const std::vector<RelPath> next, RemotePage(directory, 1));
+  return !next.empty() && next.front().IsAtOrBelow(directory);
 }
 
 absl::Status State::DropAllRemotes() { return Execute("DELETE FROM remote; DELETE FROM ignored"); }

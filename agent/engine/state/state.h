@@ -21,6 +21,7 @@
 #include "agent/engine/state/encoding.h"
 #include "libs/location/location.h"
 #include "libs/model/entry.h"
+#include "libs/model/modes.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -40,6 +41,21 @@ struct IgnoredRow {
   // What was agreed before it was ignored, and under which incarnation; nullopt: nothing.
   std::optional<Entry> base;
   std::string incarnation;
+};
+
+// A path that waits for a person, or that a person decided about and that is not settled yet.
+struct HeldRow {
+  RelPath path;
+  enum class Direction : uint8_t { kOutgoing = 0, kIncoming = 1 };
+  Direction direction = Direction::kOutgoing;
+  enum class Loss : uint8_t { kDeleted = 0, kReplaced = 1 };
+  Loss loss = Loss::kDeleted;
+  enum class Verdict : uint8_t { kNone = 0, kConfirmed = 1, kUndone = 2 };
+  Verdict verdict = Verdict::kNone;
+  // Whose side was to win where both sides are compared without a base; kNone: ordinary work.
+  Winner winner = Winner::kNone;
+  // Incoming: the remote entry's version that it is about.
+  uint64_t version = 0;
 };
 
 struct PendingBatch {
@@ -107,6 +123,7 @@ class State {
   absl::StatusOr<std::vector<RelPath>> RemotePage(const std::optional<RelPath>& after,
                                                   size_t limit);
   absl::StatusOr<uint64_t> CountRemote();
+  absl::StatusOr<bool> HasRemoteBelow(const RelPath& directory);
   // The ignored ones as well.
   absl::Status DropAllRemotes();
 
@@ -118,6 +135,12 @@ class State {
   absl::StatusOr<std::vector<IgnoredRow>> IgnoredPage(const std::optional<RelPath>& after,
                                                       size_t limit);
   absl::StatusOr<bool> HasIgnoredBelow(const RelPath& directory);
+
+  // What the brake holds; see HeldPaths.
+  absl::Status PutHeld(const HeldRow& row);
+  absl::Status DeleteHeld(const RelPath& path);
+  absl::Status DropHeld();
+  absl::StatusOr<std::vector<HeldRow>> AllHeld();
 
   absl::StatusOr<Cursor> GetCursor();
   absl::Status SetCursor(const Cursor& cursor);
