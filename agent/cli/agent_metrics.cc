@@ -6,7 +6,9 @@ namespace filesync {
 namespace {
 
 constexpr SyncState kStates[] = {SyncState::kScanning,   SyncState::kSyncing, SyncState::kInSync,
-                                 SyncState::kIncomplete, SyncState::kOffline, SyncState::kHalted};
+                                 SyncState::kIncomplete, SyncState::kOffline, SyncState::kPaused,
+                                 SyncState::kHeld,       SyncState::kHalted};
+
 const std::vector<double>& PropagationBounds() {
   static const std::vector<double> kBounds = {0.005, 0.01, 0.02, 0.05, 0.1, 0.25,
                                               0.5,   1,    2.5,  10,   60,  600};
@@ -55,6 +57,16 @@ void AgentMetrics::Refresh(const SyncStatus& status) {
   set(metric::kAgentAppliedVersion, static_cast<double>(status.applied_version));
   set(metric::kAgentPendingLocal, static_cast<double>(status.pending_local));
   set(metric::kAgentPendingRemote, static_cast<double>(status.pending_remote));
+  auto set_held = [&](const char* direction, const char* kind, uint64_t count) {
+    MetricLabels with_kind = labels;
+    with_kind.emplace_back("direction", direction);
+    with_kind.emplace_back("kind", kind);
+    registry_.AddGauge(metric::kAgentHeld, with_kind).Set(static_cast<double>(count));
+  };
+  set_held("outgoing", "deletion", status.held_deletions);
+  set_held("outgoing", "replacement", status.held_replacements);
+  set_held("incoming", "deletion", status.held_incoming_deletions);
+  set_held("incoming", "replacement", status.held_incoming_replacements);
   set(metric::kAgentFailedPaths, static_cast<double>(status.failed_count));
   raise(metric::kAgentScans, status.scans);
   raise(metric::kAgentBytesHashed, status.bytes_hashed);

@@ -133,7 +133,7 @@ class SocketServer final : public ControlServer {
         sync_->SetPaused(request.pause().paused());
         break;
       case control::v1::ControlRequest::kHeld:
-        if (sync_->status().held_deletions == 0) {
+        if (sync_->status().held() == 0) {
           response.set_error("nothing is held");
           return;
         }
@@ -352,6 +352,9 @@ void ToProto(const SyncStatus& status, bool running, control::v1::Status* proto)
     proto->mutable_last_error_at()->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
   }
   proto->set_held_deletions(status.held_deletions);
+  proto->set_held_replacements(status.held_replacements);
+  proto->set_held_incoming_deletions(status.held_incoming_deletions);
+  proto->set_held_incoming_replacements(status.held_incoming_replacements);
   proto->set_mode(std::string(ModeName(status.mode)));
   proto->set_applied_version(status.applied_version);
   proto->set_head_version(status.head_version);

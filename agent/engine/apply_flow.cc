@@ -7,6 +7,7 @@
 #include "agent/engine/moves.h"
 #include "agent/engine/shelf.h"
 #include "libs/base/status.h"
+#include "libs/reconcile/act.h"
 
 namespace filesync {
 namespace {
@@ -47,10 +48,13 @@ struct ApplyFlow::Round {
   std::vector<std::pair<RelPath, uint64_t>> applied;  // remote rows to delete, up to a version
   std::vector<RelPath> held;                          // claimed until the round is recorded
   std::optional<Cursor> through;
+  bool few_losses = false;  // what it deletes or replaces needs no judgement
 };
 
-ApplyFlow::ApplyFlow(EngineContext* context, Executor* lane, Executor* large_lane)
+ApplyFlow::ApplyFlow(EngineContext* context, IncomingGate* gate, Executor* lane,
+                     Executor* large_lane)
     : context_(context),
+      gate_(gate),
       lane_(lane),
       large_lane_(large_lane),
       fetcher_(context),
@@ -102,11 +106,17 @@ bool ApplyFlow::StartSlice() {
     round->inline_chunks[chunk.id] = std::move(chunk.frame);
   }
   absl::StatusOr<std::set<RelPath>> moved = std::set<RelPath>();
-  if (RenamesAreReceived(context_->mode)) moved = ApplyMoves(*context_, Visible(slice.entries));
+  const bool renames = RenamesAreReceived(context_->mode) && context_->winner == Winner::kNone;
+  if (renames) moved = ApplyMoves(*context_, Visible(slice.entries));
   if (!moved.ok()) {
     context_->log->Warn("renames are applied one by one: {}", Describe(moved.status()));
     moved = std::set<RelPath>();
   }
+  const auto lost = [&](const Entry& entry) {
+    return !entry.IsLive() && !moved->contains(entry.path);
+  };
+  round->few_losses =
+      !gate_->Busy() && gate_->Few(std::count_if(slice.entries.begin(), slice.entries.end(), lost));
   for (const Entry& entry : slice.entries) {
     if (!moved->contains(entry.path)) PlanEntry(entry, *round);
   }
@@ -174,6 +184,12 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
   } else {
     action = Decide(*context_, *situation);
   }
+  const Winner winner = WinnerFor(*context_, *situation);
+  const std::optional<HeldRow::Loss> loss = IncomingGate::LossOf(*situation, action, winner);
+  const bool waits =
+      gate_->Holds(entry.path, entry.version) ||
+      (loss.has_value() && !GoesUnasked(*situation, *loss, winner, round.few_losses));
+  if (waits) action.kind = Action::Kind::kHold;
   Item item;
   item.target = entry;
   switch (action.kind) {
@@ -203,6 +219,18 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
   }
   item.situation = *std::move(situation);
   if (AddFetch(item, round)) round.items.push_back(std::move(item));
+}
+
+// A directory waits for what is in it, or it would be taken for one that is to be kept.
+bool ApplyFlow::GoesUnasked(const Situation& situation, HeldRow::Loss loss, Winner winner,
+                            bool few) {
+  if (winner != Winner::kNone || !few) return false;
+  if (situation.is_directory()) {
+    const absl::StatusOr<bool> below = context_->state->HasRemoteBelow(situation.path);
+    if (!below.ok() || *below) return false;
+  }
+  gate_->Went(situation.path, loss);
+  return true;
 }
 
 void ApplyFlow::Apply(std::vector<Situation> situations) {
@@ -328,6 +356,16 @@ void ApplyFlow::ReleaseAll(const Round& round) {
   for (const RelPath& path : round.held) context_->Release(path);
 }
 
+// What was fetched has nothing to do with the file that it is to take the place of.
+bool ApplyFlow::IsUnrelated(const Item& item, const Round& round) const {
+  if (item.kind != Item::Kind::kInstall || item.fetch < 0 || !item.situation.is_file()) {
+    return false;
+  }
+  const FetchItem& fetched = round.fetch[item.fetch];
+  return fetched.status.ok() && item.situation.base.has_value() &&
+         Unrelated(item.situation.LocalEntryNow().content, item.target.content, fetched.looks);
+}
+
 void ApplyFlow::Finish(Round& round) {
   std::sort(round.items.begin(), round.items.end(),
             [](const Item& a, const Item& b) { return a.target.path < b.target.path; });
@@ -339,11 +377,14 @@ void ApplyFlow::Finish(Round& round) {
       case Installed::Kind::kDone:
         round.applied.emplace_back(path, item.target.version);
         context_->ClearFailure(path);
-        context_->restoring.erase(path);
         if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
         if (item.target.IsLive()) {
           round.rows.push_back({item.target, context_->incarnation, installed.fingerprint});
           events.emplace_back(SyncEvent::Kind::kDownloaded, path);
+          if (item.fetch >= 0 && !item.situation.base.has_value() &&
+              round.fetch[item.fetch].looks == Looks::kScrambled) {
+            gate_->MadeScrambled(path);
+          }
           if (context_->on_propagation && item.target.committed_at_ns > 0) {
             context_->on_propagation(context_->clock->Now() -
                                      absl::FromUnixNanos(item.target.committed_at_ns));
@@ -355,7 +396,7 @@ void ApplyFlow::Finish(Round& round) {
         return;
       case Installed::Kind::kOccupied:
         // What is in it, the folder does not know: the directory stays, and is made again there.
-        if (context_->mode != Mode::kTwoWay) {
+        if (ModeFor(*context_, item.situation) != Mode::kTwoWay) {
           // Here it is not made again there, so it can only go when it is empty.
           round.stash.push_back(item.target);
           context_->Fail(path, FailedPrecondition("it is kept: it holds what is not synced"));
@@ -379,6 +420,9 @@ void ApplyFlow::Finish(Round& round) {
   for (auto item = round.items.rbegin(); item != round.items.rend(); ++item) {
     if (item->kind == Item::Kind::kDelete) settle(*item, installer.Remove(item->situation));
   }
+  const auto unrelated = [&](const Item& item) { return IsUnrelated(item, round); };
+  const bool few = gate_->Few(std::count_if(round.items.begin(), round.items.end(), unrelated));
+  std::set<RelPath> waiting;  // for the gate, which sees to them
   for (Item& item : round.items) {
     if (item.kind == Item::Kind::kRecord) {
       round.applied.emplace_back(item.target.path, item.target.version);
@@ -402,6 +446,17 @@ void ApplyFlow::Finish(Round& round) {
       }
       staged = fetch.staged.get();
     }
+    if (unrelated(item)) {
+      const RelPath& path = item.target.path;
+      if (few) {
+        gate_->Went(path, HeldRow::Loss::kReplaced);
+      } else if (!gate_->MayApply(path, item.target.version, HeldRow::Loss::kReplaced,
+                                  Winner::kNone)) {
+        round.stash.push_back(item.target);
+        waiting.insert(path);
+        continue;
+      }
+    }
     settle(item, installer.Install(item.situation, item.target, staged));
   }
   absl::Status recorded = installer.Sync();
@@ -413,7 +468,8 @@ void ApplyFlow::Finish(Round& round) {
   for (const RelPath& path : installer.TakeTouched()) context_->Dirty(path);
   ReleaseAll(round);
   for (const Entry& entry : round.stash) {
-    if (!large_.contains(entry.path) && !context_->RetryIsPlanned(entry.path)) {
+    if (!large_.contains(entry.path) && !context_->RetryIsPlanned(entry.path) &&
+        !waiting.contains(entry.path)) {
       context_->Dirty(entry.path);
     }
   }
@@ -433,6 +489,8 @@ absl::Status ApplyFlow::Record(Round& round) {
   for (const BaseRow& row : round.rows) FS_RETURN_IF_ERROR(state.PutBase(row));
   for (const auto& [path, version] : round.applied) {
     FS_RETURN_IF_ERROR(state.DeleteRemoteUpTo(path, version));
+    FS_RETURN_IF_ERROR(context_->held.Erase(path));
+    gate_->Forget(path);
   }
   for (const Entry& entry : round.stash) {
     FS_ASSIGN_OR_RETURN(const std::optional<Entry> known, state.GetRemote(entry.path));

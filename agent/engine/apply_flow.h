@@ -16,13 +16,14 @@
 
 #include "agent/engine/engine_context.h"
 #include "agent/engine/fetcher.h"
+#include "agent/engine/incoming_gate.h"
 #include "agent/engine/situation.h"
 
 namespace filesync {
 
 class ApplyFlow {
  public:
-  ApplyFlow(EngineContext* context, Executor* lane, Executor* large_lane);
+  ApplyFlow(EngineContext* context, IncomingGate* gate, Executor* lane, Executor* large_lane);
 
   // A slice from the server.
   void AddSlice(RemoteSlice slice);
@@ -56,10 +57,13 @@ class ApplyFlow {
   void StartLarge(const Situation& situation);
   void FinishLarge(const RelPath& path, FetchItem item);
   void Finish(Round& round);
+  bool IsUnrelated(const Item& item, const Round& round) const;
+  bool GoesUnasked(const Situation& situation, HeldRow::Loss loss, Winner winner, bool few);
   void ReleaseAll(const Round& round);
   absl::Status Record(Round& round);
 
   EngineContext* const context_;
+  IncomingGate* const gate_;
   Executor* const lane_;
   Executor* const large_lane_;
   Fetcher fetcher_;

@@ -14,15 +14,6 @@ namespace {
 constexpr absl::Duration kBusyFirst = absl::Milliseconds(50);
 constexpr int kConflictNameAttempts = 1000;
 
-// Of a side that did not change and still decides, as a mirror's source does.
-Entry SourceOfMirror(const Situation& situation) {
-  if (situation.base.has_value()) return situation.base->entry;
-  Entry nothing;
-  nothing.path = situation.path;
-  nothing.type = EntryType::kTombstone;
-  return nothing;
-}
-
 }  // namespace
 
 void CommitFlow::DecideAll(RoundPtr round) {
@@ -30,6 +21,7 @@ void CommitFlow::DecideAll(RoundPtr round) {
     Abandon(*round);
     return;
   }
+  PartMoves(*round);
   auto batch = std::make_shared<Batch>();
   batch->round = round;
   std::vector<Situation> to_apply;
@@ -138,6 +130,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     context_->busy.erase(path);
   }
   const Action action = Decide(*context_, situation);
+  if (!PassesGates(situation, action, round)) return;
   if (action.conflict) NoteConflict(path, action);
   switch (action.kind) {
     case Action::Kind::kNothing: {
@@ -243,6 +236,8 @@ void CommitFlow::AddUpload(Situation& situation, const Round& round, Batch& batc
     UploadItem upload;
     upload.path = situation.path;
     upload.file = &*situation.file;
+    const bool is_new = !situation.base.has_value() && !situation.origin.has_value();
+    if (is_new && situation.file->looks == Looks::kScrambled) gate_->MadeScrambled(situation.path);
     if (situation.base.has_value() && situation.base->entry.type == EntryType::kFile) {
       upload.base = &situation.base->entry.content;
     } else if (situation.origin.has_value()) {

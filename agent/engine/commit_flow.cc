@@ -24,11 +24,12 @@ constexpr size_t kPathsPerTask = 32;
 
 }  // namespace
 
-CommitFlow::CommitFlow(EngineContext* context, ApplyFlow* apply, DeletionGate* gate, Executor* lane,
-                       Executor* large_lane)
+CommitFlow::CommitFlow(EngineContext* context, ApplyFlow* apply, DeletionGate* gate,
+                       IncomingGate* incoming, Executor* lane, Executor* large_lane)
     : context_(context),
       apply_(apply),
       gate_(gate),
+      incoming_(incoming),
       lane_(lane),
       large_lane_(large_lane),
       uploader_(context),
@@ -36,7 +37,9 @@ CommitFlow::CommitFlow(EngineContext* context, ApplyFlow* apply, DeletionGate* g
 
 bool CommitFlow::Step() {
   if (!context_->welcome.has_value() || Resolving()) return false;
-  bool moved = false;
+  gate_->Step();
+  incoming_->Step();
+  bool moved = ApplyAllowed();
   while (rounds_ - large_rounds_ < kRoundsInProgress && awaiting_.size() < kBatchesAwaited) {
     std::vector<RelPath> ready = context_->dirty.TakeReady(context_->clock->Now(), kPathsPerRound);
     if (ready.empty()) break;
@@ -74,6 +77,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     return;
   }
   Situation situation = *std::move(examined);
+  situation.verify = context_->verify.erase(path) > 0 || check_all_.contains(path);
   if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
   if (context_->filters->Ignores(path, situation.IsDirectoryAnywhere())) {
     PutAway(path);
@@ -84,8 +88,10 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->Fail(path, situation.look.why);
     return;
   }
-  if (situation.NothingToDecide(context_->mode)) {
+  const Mode mode = ModeFor(*context_, situation);
+  if (situation.NothingToDecide(mode)) {
     gate_->Forget(path);
+    incoming_->Forget(path);
     context_->Release(path);
     context_->ClearFailure(path);
     return;
@@ -95,10 +101,13 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->Fail(path, proven);
     return;
   }
-  if (!situation.DeletesThere(context_->mode) || with_its_directory ||
-      (situation.remote.has_value() && context_->restoring.contains(path))) {
-    gate_->Forget(path);
-  } else if (const DeletionGate::Answer answer = gate_->Ask(path);
+  const HeldRow* held = context_->held.Find(path, HeldRow::Direction::kOutgoing);
+  const bool undone =
+      situation.remote.has_value() && held != nullptr && held->verdict == HeldRow::Verdict::kUndone;
+  if (!situation.DeletesThere(mode) || with_its_directory || undone) {
+    gate_->Forget(path, HeldRow::Loss::kDeleted);
+  } else if (const DeletionGate::Answer answer =
+                 gate_->AskDeletion(path, WinnerFor(*context_, situation));
              answer != DeletionGate::Answer::kGo) {
     context_->Release(path);
     if (answer == DeletionGate::Answer::kLater) {
@@ -140,6 +149,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
 void CommitFlow::PutAway(const RelPath& path) {
   const absl::Status shelved = Shelve(*context_, path);
   gate_->Forget(path);
+  incoming_->Forget(path);
   SettleHere(path, shelved);
 }
 

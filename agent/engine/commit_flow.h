@@ -15,6 +15,7 @@
 #include "agent/engine/apply_flow.h"
 #include "agent/engine/deletion_gate.h"
 #include "agent/engine/engine_context.h"
+#include "agent/engine/incoming_gate.h"
 #include "agent/engine/situation.h"
 #include "agent/engine/uploader.h"
 
@@ -22,8 +23,8 @@ namespace filesync {
 
 class CommitFlow {
  public:
-  CommitFlow(EngineContext* context, ApplyFlow* apply, DeletionGate* gate, Executor* lane,
-             Executor* large_lane);
+  CommitFlow(EngineContext* context, ApplyFlow* apply, DeletionGate* gate, IncomingGate* incoming,
+             Executor* lane, Executor* large_lane);
 
   // Starts what can be; true when something moved.
   bool Step();
@@ -53,6 +54,11 @@ class CommitFlow {
   absl::Status ProveSameFileSystem(const Situation& situation);
   void Read(RoundPtr round);
   void DecideAll(RoundPtr round);
+  void PartMoves(Round& round);
+  bool PassesGates(const Situation& situation, const Action& action, const Round& round);
+  bool ApplyAllowed();
+  void ApplyIfStillLost(const RelPath& path, std::vector<Situation>& to_apply);
+  bool MayRemoveDirectory(const Situation& directory);
   void Abandon(const Round& round);
   void SettleHere(const RelPath& path, const absl::Status& noted);
   void NoteConflict(const RelPath& path, const Action& action);
@@ -74,6 +80,7 @@ class CommitFlow {
   EngineContext* const context_;
   ApplyFlow* const apply_;
   DeletionGate* const gate_;
+  IncomingGate* const incoming_;
   Executor* const lane_;
   Executor* const large_lane_;
   Uploader uploader_;

@@ -27,7 +27,7 @@ void CommitFlow::TakeGone(const BaseRow& row, Round& round) {
 // Something new stands here: did it come from another name? Then its content is known (its stat
 // is the base's; a file whose ctime moved with it is read), and the commit says so.
 void CommitFlow::FindMove(Situation& situation, Round& round) {
-  if (!RenamesAreSent(context_->mode)) return;
+  if (!RenamesAreSent(context_->mode) || context_->winner != Winner::kNone) return;
   if (situation.base.has_value() || no_move_.contains(situation.path)) return;
   const Fingerprint& fingerprint = situation.look.entry.fingerprint;
   absl::StatusOr<std::optional<BaseRow>> row =

@@ -19,6 +19,7 @@ struct CommitFlow::Round {
   std::vector<Situation> items;
   std::set<RelPath> paths;
   uint64_t bytes = 0;
+  size_t replacements = 0;  // of what the folder has, by what has nothing to do with it
   bool large = false;
   bool whole_tree = false;  // holds a moved tree: its size is the tree's
   // Where things moved, both ways.

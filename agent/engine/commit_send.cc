@@ -189,6 +189,7 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
       check_all_.erase(path);
       no_move_.erase(path);
       context_->conflict_origin.erase(path);
+      FS_RETURN_IF_ERROR(context_->held.Erase(path));
       FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state.GetRemote(path));
       if (remote.has_value() && remote->version > outcome.version) {
         context_->Dirty(path);
@@ -240,7 +241,11 @@ absl::Status CommitFlow::SettleRejected(const Entry& entry, const ChangeOutcome&
       // An ancestor is no directory there (any more): it is to be decided first.
       for (RelPath parent = path.Parent(); !parent.IsRoot(); parent = parent.Parent()) {
         // A backup did not act on its deletion there; now it is needed again.
-        if (IsBackup(context_->mode)) FS_RETURN_IF_ERROR(state.DeleteBase(parent));
+        const HeldRow* held = context_->held.Find(parent, HeldRow::Direction::kIncoming);
+        // What is to be kept in it keeps a directory that was to be deleted here.
+        const bool kept = held != nullptr && held->verdict == HeldRow::Verdict::kNone;
+        if (kept || IsBackup(context_->mode)) FS_RETURN_IF_ERROR(state.DeleteBase(parent));
+        if (kept) incoming_->Forget(parent);
         context_->Dirty(parent);
       }
       break;

@@ -8,13 +8,13 @@
 namespace filesync {
 namespace {
 
+using Direction = HeldRow::Direction;
+
 // How long deletions wait for the other half of a move, and for more of them.
 constexpr absl::Duration kQuiet = absl::Milliseconds(250);
 constexpr absl::Duration kLongest = absl::Seconds(10);
 // As many as the brake would hold may be halves of moves: for these more patience.
 constexpr absl::Duration kLongestBeforeHolding = absl::Seconds(120);
-// Deletions that follow one another within this time are judged together.
-constexpr absl::Duration kOneAct = absl::Minutes(5);
 constexpr absl::Duration kJudgeInterval = absl::Milliseconds(100);
 
 }  // namespace
@@ -25,61 +25,121 @@ bool DeletionGate::Settled(absl::Time now) const {
   return now - last_seen_ >= kQuiet || now - first_seen_ >= kLongest;
 }
 
-DeletionGate::Answer DeletionGate::Ask(const RelPath& path) {
+DeletionGate::Answer DeletionGate::AskDeletion(const RelPath& path, Winner winner) {
+  return Ask(path, {Loss::kDeleted, winner});
+}
+
+DeletionGate::Answer DeletionGate::AskReplacement(const RelPath& path, Winner winner,
+                                                  size_t at_hand) {
+  const bool few = winner == Winner::kNone &&
+                   !context_->held.WaitsAtOrAbove(path, Direction::kOutgoing) &&
+                   act_.Few(at_hand + seen_.size(), context_->clock->Now());
+  if (!few) return Ask(path, {Loss::kReplaced, winner});
+  Forget(path);
+  act_.Replaced(path, context_->clock->Now());
+  return Answer::kGo;
+}
+
+DeletionGate::Answer DeletionGate::Ask(const RelPath& path, const Seen& asked) {
   if (allowed_.erase(path) > 0) return Answer::kGo;
-  if (HeldAtOrAbove(path)) return Answer::kHeld;
+  const HeldRow* row = context_->held.Find(path, Direction::kOutgoing);
+  if (row != nullptr && row->verdict == HeldRow::Verdict::kConfirmed) return Answer::kGo;
+  if (context_->held.WaitsAtOrAbove(path, Direction::kOutgoing)) return Answer::kHeld;
   const absl::Time now = context_->clock->Now();
-  if (seen_.insert(path).second) {
-    last_seen_ = now;
-    first_seen_ = std::min(first_seen_, now);
-    return Answer::kLater;
+  const bool agreed = asked.winner != Winner::kNone && context_->winner_agreed;
+  if (!agreed) {
+    if (seen_.try_emplace(path, asked).second) {
+      if (asked.loss == Loss::kReplaced) ++replacements_seen_;
+      act_.Gone(path);
+      last_seen_ = now;
+      first_seen_ = std::min(first_seen_, now);
+      return Answer::kLater;
+    }
+    if (!Settled(now)) return Answer::kLater;
   }
-  if (!Settled(now)) return Answer::kLater;
   if (absl::Status root = context_->check_root_for_deletions(); !root.ok()) {
     context_->halt = root;
     return Answer::kLater;
   }
+  if (agreed) return Answer::kGo;
   if (!Judge(now)) return Answer::kLater;
   return allowed_.erase(path) > 0 ? Answer::kGo : Answer::kHeld;
+}
+
+void DeletionGate::Step() {
+  const absl::Time now = context_->clock->Now();
+  if (replacements_seen_ == 0 || now - judged_ < kJudgeInterval || !Settled(now)) return;
+  if (absl::Status root = context_->check_root_for_deletions(); !root.ok()) {
+    context_->halt = root;
+    return;
+  }
+  Judge(now);
 }
 
 // Decides about all that were seen; false when it is too early.
 bool DeletionGate::Judge(absl::Time now) {
   if (now - judged_ < kJudgeInterval) return false;
   judged_ = now;
-  const absl::StatusOr<uint64_t> deletions = Count(seen_);
+  std::vector<RelPath> gone;
+  Act::Losses losses;
+  bool must_ask = false;
+  for (const auto& [path, seen] : seen_) {
+    must_ask = must_ask || seen.winner != Winner::kNone;
+    if (seen.loss == Loss::kDeleted) {
+      gone.push_back(path);
+    } else {
+      ++losses.replaced;
+    }
+  }
+  const absl::StatusOr<uint64_t> deletions = CountDeleted(gone);
   const absl::StatusOr<BaseCounts> base = context_->state->CountBase();
   const absl::StatusOr<uint64_t> remote = context_->state->CountRemote();
   if (!deletions.ok() || !base.ok() || !remote.ok()) return false;
+  losses.deleted = *deletions;
   const uint64_t entries = base->entries + *remote;
-  if (now - let_go_at_ > kOneAct) {
-    let_go_ = 0;
-    peak_ = 0;
-  }
-  peak_ = std::max(peak_, entries);
-  // What is deleted slowly is one act too; what was made again meanwhile does not count.
-  const uint64_t shrunk = peak_ - std::min(peak_, entries - std::min(entries, *deletions));
-  if (!limit_.Holds(std::min(let_go_ + *deletions, shrunk), peak_)) {
-    let_go_ += *deletions;
-    let_go_at_ = now;
-    allowed_.merge(seen_);
-  } else if (!quiet_() && now - first_seen_ < kLongestBeforeHolding) {
+  if (!must_ask && !act_.Holds(losses, entries, now)) {
+    LetGo(now, losses.deleted);
+  } else if (losses.deleted > 0 && !quiet_() && now - first_seen_ < kLongestBeforeHolding) {
+    return false;
+  } else if (absl::Status held = Hold(); !held.ok()) {
+    context_->halt = Annotate(held, "cannot record what is held");
     return false;
   } else {
-    held_.merge(seen_);
-    held_entries_.reset();
+    act_.Kept(losses, now);
     context_->log->Warn(
-        "{} of {} entries are gone here; they are deleted nowhere else until this is confirmed "
-        "('syncagent confirm') or undone ('syncagent undo')",
-        *deletions, entries);
+        "{} of {} entries are gone here and {} are replaced; the folder does not follow until "
+        "this is confirmed ('syncagent confirm') or undone ('syncagent undo')",
+        losses.deleted, entries, losses.replaced);
   }
   seen_.clear();
+  replacements_seen_ = 0;
   first_seen_ = absl::InfiniteFuture();
   return true;
 }
 
+void DeletionGate::LetGo(absl::Time now, uint64_t deletions) {
+  act_.Deleted(deletions, now);
+  for (const auto& [path, seen] : seen_) {
+    allowed_[path] = seen.loss;
+    if (seen.loss == Loss::kDeleted) continue;
+    act_.Replaced(path, now);
+    context_->Dirty(path);
+  }
+}
+
+absl::Status DeletionGate::Hold() {
+  State::Transaction transaction(context_->state);
+  for (const auto& [path, seen] : seen_) {
+    FS_RETURN_IF_ERROR(context_->held.Put({.path = path,
+                                           .direction = Direction::kOutgoing,
+                                           .loss = seen.loss,
+                                           .winner = seen.winner}));
+  }
+  return transaction.Commit();
+}
+
 // A directory that is gone counts with all that was in it.
-absl::StatusOr<uint64_t> DeletionGate::Count(const std::set<RelPath>& paths) const {
+absl::StatusOr<uint64_t> DeletionGate::CountDeleted(const std::vector<RelPath>& paths) const {
   uint64_t entries = 0;
   const RelPath* counted = nullptr;
   for (const RelPath& path : paths) {
@@ -91,43 +151,57 @@ absl::StatusOr<uint64_t> DeletionGate::Count(const std::set<RelPath>& paths) con
   return entries;
 }
 
-bool DeletionGate::HeldAtOrAbove(const RelPath& path) const {
-  if (held_.empty()) return false;
-  for (RelPath at = path; !at.IsRoot(); at = at.Parent()) {
-    if (held_.contains(at)) return true;
-  }
-  return false;
-}
-
 void DeletionGate::Forget(const RelPath& path) {
-  seen_.erase(path);
-  allowed_.erase(path);
-  if (held_.erase(path) > 0) held_entries_.reset();
+  Forget(path, Loss::kDeleted);
+  Forget(path, Loss::kReplaced);
 }
 
-uint64_t DeletionGate::held_entries() {
-  if (held_.empty()) return 0;
-  if (!held_entries_.has_value()) held_entries_ = Count(held_).value_or(held_.size());
-  return *held_entries_;
+void DeletionGate::Forget(const RelPath& path, Loss loss) {
+  if (const auto it = seen_.find(path); it != seen_.end() && it->second.loss == loss) {
+    if (loss == Loss::kReplaced) --replacements_seen_;
+    seen_.erase(it);
+  }
+  if (const auto it = allowed_.find(path); it != allowed_.end() && it->second == loss) {
+    allowed_.erase(it);
+  }
+  const HeldRow* row = context_->held.Find(path, Direction::kOutgoing);
+  if (row == nullptr || row->loss != loss || row->verdict == HeldRow::Verdict::kUndone) return;
+  if (absl::Status erased = context_->held.Erase(path); !erased.ok()) context_->halt = erased;
+}
+
+const DeletionGate::Held& DeletionGate::held() {
+  if (counted_at_ == context_->held.generation()) return held_;
+  counted_at_ = context_->held.generation();
+  held_ = Held();
+  std::vector<RelPath> gone;
+  for (const HeldRow& row : context_->held.Waiting(Direction::kOutgoing)) {
+    if (row.loss == Loss::kDeleted) {
+      gone.push_back(row.path);
+    } else {
+      ++held_.replacements;
+    }
+  }
+  held_.deletions = CountDeleted(gone).value_or(gone.size());
+  return held_;
 }
 
 void DeletionGate::Recheck() {
-  for (const RelPath& path : held_) {
-    const bool gone = context_->location->LookAt(path).presence == Look::Presence::kAbsent;
-    if (!gone) context_->Dirty(path);
+  for (const HeldRow& row : context_->held.Waiting(Direction::kOutgoing)) {
+    if (row.loss != Loss::kDeleted) continue;
+    const bool gone = context_->location->LookAt(row.path).presence == Look::Presence::kAbsent;
+    if (!gone) context_->Dirty(row.path);
   }
 }
 
-void DeletionGate::Confirm() {
-  for (const RelPath& path : held_) context_->Dirty(path);
-  allowed_.merge(held_);
-  held_.clear();
-  let_go_at_ = absl::InfinitePast();
-}
-
-std::vector<RelPath> DeletionGate::TakeHeld() {
-  const std::set<RelPath> held = std::exchange(held_, {});
-  return {held.begin(), held.end()};
+absl::Status DeletionGate::Confirm() {
+  act_.End();
+  State::Transaction transaction(context_->state);
+  for (HeldRow& row : context_->held.Waiting(Direction::kOutgoing)) {
+    row.verdict = HeldRow::Verdict::kConfirmed;
+    FS_RETURN_IF_ERROR(context_->held.Put(row));
+    context_->Dirty(row.path);
+  }
+  return transaction.Commit();
 }
 
 }  // namespace filesync

@@ -1,63 +1,85 @@
-// DeletionGate: what is missing here goes through it before it is deleted in the folder.
+// DeletionGate: what is missing or was replaced here goes through it before the folder follows.
 //
 // Deletions wait until no more of them come, so that halves of moves meet, an emptied root is seen
 // for what it is, and all of one person's act are judged together. A set that the brake holds is
-// kept until a person confirms or discards it; the rest goes on. Engine's thread.
+// kept, over restarts too, until a person confirms or discards it; the rest goes on. Where one
+// side was told to win over the other, whatever it would cost waits, unless a person agreed
+// before. Engine's thread.
 #pragma once
 
-#include <set>
+#include <map>
 #include <vector>
 
 #include "agent/engine/engine_context.h"
-#include "libs/reconcile/brake.h"
+#include "libs/reconcile/act.h"
 
 namespace filesync {
 
 class DeletionGate {
  public:
+  using Loss = HeldRow::Loss;
+
   // Both outlive it. `quiet` tells whether nothing is under way that may turn a missing path into
   // the old half of a move.
   DeletionGate(EngineContext* context, BrakeLimit limit, std::function<bool()> quiet)
-      : context_(context), limit_(limit), quiet_(std::move(quiet)) {}
+      : context_(context), act_(limit), quiet_(std::move(quiet)) {}
 
   enum class Answer : uint8_t { kGo, kLater, kHeld };
-  // `path` is missing, and the folder has it.
-  Answer Ask(const RelPath& path);
+  // `path` is missing, and the folder has it. `winner`: see HeldRow.
+  Answer AskDeletion(const RelPath& path, Winner winner);
+  // What stands at `path` has nothing to do with what the folder has there. `at_hand`: how many
+  // such there are now. After kLater the gate itself has the path looked at again.
+  Answer AskReplacement(const RelPath& path, Winner winner, size_t at_hand);
   // When to ask again after kLater.
   static absl::Duration AskAgainAfter();
-  // `path` is there again, has moved or is ignored.
+  // `path` is as the folder has it, or is ignored.
   void Forget(const RelPath& path);
+  // `path` is there again, has moved, or is not what was asked for.
+  void Forget(const RelPath& path, Loss loss);
+  // A new file that looks scrambled was committed.
+  void MadeScrambled(const RelPath& path) { act_.MadeScrambled(path, context_->clock->Now()); }
 
+  // Judges replacements, when their time has come.
+  void Step();
   size_t waiting() const { return seen_.size(); }
-  // How many entries a person is to decide about.
-  uint64_t held_entries();
+  bool HasReplacements() const { return replacements_seen_ > 0; }
+  struct Held {
+    uint64_t deletions = 0;
+    uint64_t replacements = 0;
+    uint64_t total() const { return deletions + replacements; }
+  };
+  // How many entries a person is to decide about; a directory counts with all that is in it.
+  const Held& held();
   // A scan ended: what is held and there again is looked at again.
   void Recheck();
   // Lets go what is held; its paths are looked at again.
-  void Confirm();
-  // Hands over what is held, to be restored.
-  std::vector<RelPath> TakeHeld();
+  absl::Status Confirm();
+  // What was held is undone: the next are another act.
+  void End() { act_.End(); }
 
  private:
+  struct Seen {
+    Loss loss = Loss::kDeleted;
+    Winner winner = Winner::kNone;
+  };
+  Answer Ask(const RelPath& path, const Seen& asked);
   bool Settled(absl::Time now) const;
   bool Judge(absl::Time now);
-  absl::StatusOr<uint64_t> Count(const std::set<RelPath>& paths) const;
-  bool HeldAtOrAbove(const RelPath& path) const;
+  void LetGo(absl::Time now, uint64_t deletions);
+  absl::Status Hold();
+  absl::StatusOr<uint64_t> CountDeleted(const std::vector<RelPath>& paths) const;
 
   EngineContext* const context_;
-  const BrakeLimit limit_;
+  Act act_;
   const std::function<bool()> quiet_;
-  std::set<RelPath> seen_;
-  std::set<RelPath> allowed_;
-  std::set<RelPath> held_;
-  // Counted when asked for; nullopt: not since `held_` changed.
-  std::optional<uint64_t> held_entries_;
+  std::map<RelPath, Seen> seen_;
+  size_t replacements_seen_ = 0;
+  std::map<RelPath, Loss> allowed_;
+  // Counted when asked for, and again when `counted_at_` is not the paths' generation any more.
+  Held held_;
+  uint64_t counted_at_ = 0;
   absl::Time last_seen_ = absl::InfinitePast();
   absl::Time first_seen_ = absl::InfiniteFuture();
-  // Entries let go lately, and the most that the folder held meanwhile.
-  uint64_t let_go_ = 0;
-  uint64_t peak_ = 0;
-  absl::Time let_go_at_ = absl::InfinitePast();
   absl::Time judged_ = absl::InfinitePast();
 };
 

@@ -15,6 +15,7 @@
 #include "agent/engine/dirty_queue.h"
 #include "agent/engine/file_preparer.h"
 #include "agent/engine/filters.h"
+#include "agent/engine/held_paths.h"
 #include "agent/engine/mailbox.h"
 #include "agent/engine/server_link.h"
 #include "agent/engine/state/state.h"
@@ -134,8 +135,15 @@ struct EngineContext {
   absl::flat_hash_map<RelPath, bool> unknown;
   // What is never synced: each said once.
   absl::flat_hash_set<std::string> skipped;
-  // Paths that a person wants back: what the folder has there is fetched, whatever the mode.
-  absl::flat_hash_set<RelPath> restoring;
+  // What waits for a person, and what a person said of it.
+  HeldPaths held;
+  // Whose side decides, where both sides are compared as a whole: about what has no base, or, when
+  // `winner_all` is set, about everything. What it costs is agreed to when `winner_agreed` is.
+  Winner winner = Winner::kNone;
+  bool winner_all = false;
+  bool winner_agreed = false;
+  // Files whose content is to be read though they look unchanged.
+  absl::flat_hash_set<RelPath> verify;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.
   std::function<absl::Status()> check_root_for_deletions;
   // A reason to halt: nothing is decided any more until it is gone.

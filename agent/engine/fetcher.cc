@@ -60,7 +60,7 @@ class Fetcher::Assembly {
       if (const auto it = inline_->find(ref.id); it != inline_->end()) {
         FS_ASSIGN_OR_RETURN(const std::string_view plain,
                             DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id, scratch_));
-        FS_RETURN_IF_ERROR(item_->staged->Append(plain));
+        FS_RETURN_IF_ERROR(Append(plain));
       } else if (const auto here = offsets_.find(ref.id); here != offsets_.end()) {
         FS_RETURN_IF_ERROR(AppendFromSource(folder, ref, here->second));
       } else {
@@ -78,7 +78,7 @@ class Fetcher::Assembly {
                         DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id, scratch_));
     if (plain.size() != ref.size) return DataLoss("a chunk is not of the size its list says");
     context_->stats.bytes_moved += plain.size();
-    return item_->staged->Append(plain);
+    return Append(plain);
   }
 
   absl::Status Finish() {
@@ -91,12 +91,18 @@ class Fetcher::Assembly {
   FetchItem* item() { return item_; }
 
  private:
+  absl::Status Append(std::string_view plain) {
+    if (!looked_at_) item_->looks = LookAtBytes(plain);
+    looked_at_ = true;
+    return item_->staged->Append(plain);
+  }
+
   absl::Status AppendFromSource(FolderId folder, const ChunkRef& ref, uint64_t offset) {
     std::string plain(ref.size, '\0');
     const absl::StatusOr<size_t> got = source_->ReadAt(offset, plain.data(), plain.size());
     if (got.ok() && *got == plain.size() && HashChunk(ChunkKind::kData, plain) == ref.id) {
       context_->stats.bytes_saved += plain.size();
-      return item_->staged->Append(plain);
+      return Append(plain);
     }
     std::string frame;
     FS_RETURN_IF_ERROR(
@@ -105,7 +111,7 @@ class Fetcher::Assembly {
           return absl::OkStatus();
         }));
     FS_ASSIGN_OR_RETURN(plain, DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id));
-    return item_->staged->Append(plain);
+    return Append(plain);
   }
 
   EngineContext* context_;
@@ -113,6 +119,7 @@ class Fetcher::Assembly {
   const InlineChunks* inline_ = nullptr;
   std::vector<ChunkRef> chunks_;
   size_t next_ = 0;
+  bool looked_at_ = false;
   std::string scratch_;
   std::unique_ptr<LocalFile> source_;
   absl::flat_hash_map<ChunkId, uint64_t> offsets_;

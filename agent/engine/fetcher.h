@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "agent/engine/engine_context.h"
+#include "libs/content/looks.h"
 
 namespace filesync {
 
@@ -21,6 +22,7 @@ struct FetchItem {
   // Set by Fetch.
   absl::Status status;
   std::unique_ptr<StagedFile> staged;
+  Looks looks = Looks::kBlank;  // of the content
 };
 
 class Fetcher {

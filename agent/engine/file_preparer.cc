@@ -127,6 +127,7 @@ absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint
     const std::string_view rest(buffer.data() + begin, end - begin);
     const size_t length = FirstChunkLength(rest, sizes);
     const std::string_view plain = rest.substr(0, length);
+    if (builder.size() == 0) prepared.looks = LookAtBytes(plain);
     const ChunkRef ref{HashChunk(ChunkKind::kData, plain), static_cast<uint32_t>(length)};
     builder.Add(ref);
     if (sink != nullptr) sink->Take(ref, plain);

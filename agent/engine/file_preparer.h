@@ -13,6 +13,7 @@
 
 #include "libs/base/clock.h"
 #include "libs/chunking/content_list.h"
+#include "libs/content/looks.h"
 #include "libs/location/location.h"
 
 namespace filesync {
@@ -29,6 +30,7 @@ struct PreparedFile {
   Fingerprint fingerprint;
   uint32_t mode = 0;
   Content content;
+  Looks looks = Looks::kBlank;  // of the content
   std::vector<ListPiece> pieces;
   std::vector<ChunkRef> chunks;  // the data chunks, in order
   std::string bytes;             // the whole file, when it was small enough to keep

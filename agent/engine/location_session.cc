@@ -108,6 +108,9 @@ absl::Status LocationSync::DropLostTail(const WelcomeInfo& welcome) {
                         return false;
                       }));
   FS_RETURN_IF_ERROR(state_->DropAllRemotes());
+  FS_RETURN_IF_ERROR(context_.held.Clear());
+  FS_RETURN_IF_ERROR(state_->SetMeta(kFirstSyncKey, kFirstSyncDone));
+  context_.winner = Winner::kNone;
   FS_RETURN_IF_ERROR(state_->SetCursor(Cursor()));
   FS_RETURN_IF_ERROR(state_->DropPendingBatches());
   FS_RETURN_IF_ERROR(transaction.Commit());

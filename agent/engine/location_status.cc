@@ -13,6 +13,28 @@ constexpr absl::Duration kCountInterval = absl::Seconds(1);
 constexpr int kSettledAttempts = 3;
 constexpr size_t kPathsInStatus = 100;
 
+std::string Losses(uint64_t deletions, uint64_t replacements) {
+  std::string text;
+  if (deletions > 0) text = fmt::format("{} deletions", deletions);
+  if (replacements > 0) {
+    text += fmt::format("{}{} replaced files", text.empty() ? "" : " and ", replacements);
+  }
+  return text;
+}
+
+std::string HeldText(const SyncStatus& status) {
+  std::string text = ": confirmation needed: ";
+  const std::string here = Losses(status.held_deletions, status.held_replacements);
+  const std::string there =
+      Losses(status.held_incoming_deletions, status.held_incoming_replacements);
+  if (!here.empty()) text += here + " here are not passed on";
+  if (!there.empty()) {
+    text +=
+        fmt::format("{}{} from the folder are not applied here", here.empty() ? "" : ", ", there);
+  }
+  return text + "; 'syncagent confirm' or 'syncagent undo'";
+}
+
 }  // namespace
 
 std::string_view SyncStateName(SyncState state) {
@@ -45,9 +67,10 @@ SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) 
   const bool quiet = apply_->Idle() && commit_->Idle() && context_.in_flight.size() == 0 &&
                      cursor.version >= context_.head_version && hold_local_until_ == 0;
   if (!quiet) return SyncState::kSyncing;
-  if (gate_->held_entries() > 0 && context_.dirty.size() <= context_.failures.size()) {
-    return SyncState::kHeld;
-  }
+  if (incoming_->Busy() || gate_->HasReplacements() || context_.winner != Winner::kNone)
+    return SyncState::kSyncing;
+  const bool held = gate_->held().total() + incoming_->held().total() > 0;
+  if (held && context_.dirty.size() <= context_.failures.size()) return SyncState::kHeld;
   // What failed waits in the queue for another try, and its remote rows with it.
   if (context_.failures.size() > 0) {
     return context_.dirty.size() <= context_.failures.size() ? SyncState::kIncomplete
@@ -68,6 +91,10 @@ void LocationSync::PublishStatus() {
     }
     counted_ = now;
   }
+  status.held_deletions = gate_->held().deletions;
+  status.held_replacements = gate_->held().replacements;
+  status.held_incoming_deletions = incoming_->held().deletions;
+  status.held_incoming_replacements = incoming_->held().replacements;
   status.directory = directory_->description();
   status.folder = options_.folder;
   status.server = options_.server;
@@ -80,10 +107,7 @@ void LocationSync::PublishStatus() {
   if (status.state == SyncState::kHalted) {
     status.state_text += ": " + std::string(ToStd(context_.halt.message()));
   } else if (status.state == SyncState::kHeld) {
-    status.state_text += fmt::format(
-        ": confirmation needed: {} deletions here are not passed on; 'syncagent "
-        "confirm' or 'syncagent undo'",
-        gate_->held_entries());
+    status.state_text += HeldText(status);
   } else if (status.state == SyncState::kPaused && !paused_) {
     status.state_text +=
         absl::FormatTime(" (until %Y-%m-%d %H:%M)", resting_until_, absl::LocalTimeZone());
@@ -115,7 +139,6 @@ void LocationSync::PublishStatus() {
   status.last_error_at = last_error_at_;
   status.head_version = context_.head_version;
   status.mode = context_.mode;
-  status.held_deletions = gate_->held_entries();
   status.conflicts = context_.stats.conflicts;
   status.commits = context_.stats.commits;
   status.scans = context_.stats.scans;

@@ -20,6 +20,8 @@ constexpr absl::Duration kLimitedRescan = absl::Seconds(15);
 constexpr absl::Duration kHaltRecheck = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
 constexpr absl::Duration kModifyingDelay = absl::Milliseconds(200);
+// How often what came and waits to be judged is looked at.
+constexpr absl::Duration kGateInterval = absl::Milliseconds(100);
 constexpr char kStateFile[] = "/state.db";
 
 std::string RootKey(const RootIdentity& identity) {
@@ -29,7 +31,8 @@ std::string RootKey(const RootIdentity& identity) {
   return key;
 }
 
-// A state file that is damaged is set aside, and all of it found again by a merge.
+// A state file that is damaged is set aside, and all of it found again by a merge, whoever was to
+// win a first sync.
 absl::StatusOr<std::unique_ptr<State>> OpenState(const std::string& path, Clock& clock,
                                                  Logger& log) {
   absl::StatusOr<std::unique_ptr<State>> state = State::Open(path);
@@ -37,7 +40,9 @@ absl::StatusOr<std::unique_ptr<State>> OpenState(const std::string& path, Clock&
   FS_ASSIGN_OR_RETURN(const std::string aside,
                       SetFileAside(path, {"-wal", "-shm"}, absl::ToUnixSeconds(clock.Now())));
   log.Warn("{}; it was set aside, and both sides are compared anew", Describe(state.status()));
-  return State::Open(path);
+  state = State::Open(path);
+  if (state.ok()) FS_RETURN_IF_ERROR((*state)->SetMeta(kFirstSyncKey, kFirstSyncDone));
+  return state;
 }
 
 }  // namespace
@@ -86,8 +91,12 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
   context_.scan_subtree = [this](const RelPath& path) {
     if (observer_ != nullptr) observer_->RequestScan(path);
   };
+  context_.winner_agreed = options_.losses_agreed;
   context_.check_root_for_deletions = [this] { return CheckRootForDeletions(); };
-  apply_ = std::make_unique<ApplyFlow>(&context_, down_lane_.get(), large_down_lane_.get());
+  incoming_ = std::make_unique<IncomingGate>(&context_, options_.max_delete,
+                                             [this] { return Receiving(); });
+  apply_ = std::make_unique<ApplyFlow>(&context_, incoming_.get(), down_lane_.get(),
+                                       large_down_lane_.get());
   apply_->OnSliceStarted([this] {
     absl::MutexLock lock(&slices_mutex_);
     --slices_waiting_;
@@ -97,8 +106,8 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
   gate_ = std::make_unique<DeletionGate>(&context_,
                                          brakes ? options_.max_delete : *BrakeLimit::Parse("off"),
                                          [this] { return NothingElseUnderWay(); });
-  commit_ = std::make_unique<CommitFlow>(&context_, apply_.get(), gate_.get(), up_lane_.get(),
-                                         large_up_lane_.get());
+  commit_ = std::make_unique<CommitFlow>(&context_, apply_.get(), gate_.get(), incoming_.get(),
+                                         up_lane_.get(), large_up_lane_.get());
 }
 
 LocationSync::~LocationSync() {
@@ -113,7 +122,9 @@ LocationSync::~LocationSync() {
 
 absl::Status LocationSync::Begin() {
   FS_RETURN_IF_ERROR(directory_->CleanUp(options_.trash_age));
+  FS_RETURN_IF_ERROR(context_.held.Load(state_.get()));
   FS_RETURN_IF_ERROR(CheckStateBelongsHere());
+  FS_RETURN_IF_ERROR(BeginWinner());
   FS_ASSIGN_OR_RETURN(const Cursor cursor, state_->GetCursor());
   context_.incarnation = cursor.incarnation;
   FS_ASSIGN_OR_RETURN(const auto paused, state_->GetMeta(kPausedKey));
@@ -156,6 +167,8 @@ absl::Status LocationSync::StartOver(std::string_view why) {
   State::Transaction transaction(state_.get());
   FS_RETURN_IF_ERROR(state_->DropAllBases());
   FS_RETURN_IF_ERROR(state_->DropAllRemotes());
+  FS_RETURN_IF_ERROR(context_.held.Clear());
+  FS_RETURN_IF_ERROR(state_->SetMeta(kFirstSyncKey, kFirstSyncDone));
   FS_RETURN_IF_ERROR(state_->SetCursor(Cursor()));
   FS_RETURN_IF_ERROR(state_->DropPendingBatches());
   context_.agent_id = RandomBytes(16);
@@ -323,49 +336,6 @@ bool LocationSync::NothingElseUnderWay() const {
          context_.dirty.size() <= gate_->waiting() + context_.failures.size();
 }
 
-void LocationSync::ConfirmHeld() {
-  context_.mailbox.Post([this] {
-    log_->Info("{}: {} deletions were confirmed", directory_->description(), gate_->held_entries());
-    gate_->Confirm();
-  });
-}
-
-void LocationSync::UndoHeld() {
-  context_.mailbox.Post([this] {
-    const uint64_t entries = gate_->held_entries();
-    if (absl::Status restored = Restore(gate_->TakeHeld()); !restored.ok()) {
-      // They are missing still, and will be held again.
-      log_->Error("{}: cannot undo: {}", directory_->description(), Describe(restored));
-      observer_->RequestFullScan();
-      return;
-    }
-    log_->Info("{}: {} deletions were undone; fetching what was deleted here",
-               directory_->description(), entries);
-  });
-}
-
-// What the folder holds at and below `paths` counts as news from there. All of it or nothing: a
-// part left over would be few enough to be passed on.
-absl::Status LocationSync::Restore(const std::vector<RelPath>& paths) {
-  State::Transaction transaction(state_.get());
-  std::vector<RelPath> back = paths;
-  for (const RelPath& path : paths) {
-    FS_ASSIGN_OR_RETURN(const std::vector<BaseRow> rows, state_->BaseTree(path));
-    for (const BaseRow& row : rows) {
-      FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state_->GetRemote(row.entry.path));
-      if (!remote.has_value()) FS_RETURN_IF_ERROR(state_->PutRemote(row.entry));
-      FS_RETURN_IF_ERROR(state_->DeleteBase(row.entry.path));
-      back.push_back(row.entry.path);
-    }
-  }
-  FS_RETURN_IF_ERROR(transaction.Commit());
-  for (const RelPath& path : back) {
-    context_.restoring.insert(path);
-    context_.Dirty(path);
-  }
-  return absl::OkStatus();
-}
-
 // Halted: nothing is decided until the reason is gone.
 void LocationSync::HandleHalt() {
   const absl::Time now = clock_->Now();
@@ -396,6 +366,7 @@ bool LocationSync::WorkFlows() {
     if (may_commit) hold_local_until_ = 0;
   }
   if (may_commit) moved = commit_->Step() || moved;
+  MaybeEndWinner();
   return moved;
 }
 
@@ -421,6 +392,7 @@ absl::Duration LocationSync::UntilNext(absl::Duration most) const {
     if (connection_ == Connection::kIdle) next = std::min(next, next_connect_);
     if (context_.welcome.has_value() && !commit_->Resolving() && hold_local_until_ == 0) {
       next = std::min(next, context_.dirty.NextTime());
+      if (incoming_->Busy() || gate_->HasReplacements()) next = std::min(next, now + kGateInterval);
     }
   }
   return std::max(next - now, absl::Milliseconds(1));

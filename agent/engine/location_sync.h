@@ -32,6 +32,13 @@ struct LocationSyncOptions {
   ConflictPolicies policies;
   FilterOptions filters;
   BrakeLimit max_delete;
+  // Whose side wins the first sync; kNone: both are merged.
+  Winner first_sync = Winner::kNone;
+  // Whose side wins all that differs now, whatever was agreed on before; kNone: neither.
+  Winner force = Winner::kNone;
+  // A person agreed to what a winner costs the other side.
+  bool losses_agreed = false;
+  CompareBy compare = CompareBy::kQuick;
   bool ignore_pause = false;  // for a run that was asked for now
   absl::Duration rescan_interval = absl::Hours(1);
   absl::Duration trash_age = absl::Hours(24 * 30);
@@ -49,6 +56,10 @@ enum class SyncState : uint8_t {
 };
 // The state's setting that outlasts restarts; not empty: paused.
 inline constexpr char kPausedKey[] = "paused";
+// How far a first sync is: absent: not begun; one side is winning it; done, or to be a merge.
+inline constexpr char kFirstSyncKey[] = "first_sync";
+inline constexpr char kFirstSyncOpen[] = "open";
+inline constexpr char kFirstSyncDone[] = "done";
 std::string_view SyncStateName(SyncState state);
 
 struct FailedPathInfo {
@@ -76,8 +87,16 @@ struct SyncStatus {
   std::vector<std::string> pending_paths;  // some, for people
   std::vector<FailedPathInfo> failed_paths;
   uint64_t failed_count = 0;
-  // Deletions that wait for a person.
+  // What waits for a person: what is gone or replaced here and the folder does not follow …
   uint64_t held_deletions = 0;
+  uint64_t held_replacements = 0;
+  // … and what came from the folder and would delete or replace here.
+  uint64_t held_incoming_deletions = 0;
+  uint64_t held_incoming_replacements = 0;
+  uint64_t held() const {
+    return held_deletions + held_replacements + held_incoming_deletions +
+           held_incoming_replacements;
+  }
   // Of the failures, conflicts that wait for a person.
   uint64_t held_conflicts = 0;
   // Failures that stood after several tries: waiting does not help.
@@ -161,7 +180,15 @@ class LocationSync final : public LinkListener {
   void MaybeRescan();
   void HandleHalt();
   absl::Status CheckRootForDeletions();
-  absl::Status Restore(const std::vector<RelPath>& paths);
+  absl::Status Confirm();
+  absl::Status Undo();
+  absl::Status Restore(const HeldRow& held);
+  absl::Status ReleaseHeldByBrake();
+  absl::Status BeginWinner();
+  absl::Status ReopenFirstSync();
+  void MaybeEndWinner();
+  bool Receiving() const;
+  bool Settled() const;
   bool NothingElseUnderWay() const;
   bool WorkFlows();
   void PublishStatus();
@@ -215,6 +242,7 @@ class LocationSync final : public LinkListener {
   std::unique_ptr<ThreadPool> large_up_lane_;
   std::unique_ptr<ThreadPool> down_lane_;
   std::unique_ptr<ThreadPool> large_down_lane_;
+  std::unique_ptr<IncomingGate> incoming_;
   std::unique_ptr<ApplyFlow> apply_;
   std::unique_ptr<DeletionGate> gate_;
   std::unique_ptr<CommitFlow> commit_;

@@ -62,7 +62,7 @@ Side RemoteSide(const Situation& situation) {
 }  // namespace
 
 bool Situation::LocalUnchanged() const {
-  return present() && base.has_value() && Unchanged(look.entry, *base);
+  return present() && base.has_value() && !(verify && is_file()) && Unchanged(look.entry, *base);
 }
 
 bool Situation::NeedsContent() const {
@@ -117,18 +117,50 @@ absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
   return situation;
 }
 
-Action Decide(const EngineContext& context, const Situation& situation) {
-  const bool there = situation.remote.has_value() && situation.remote->IsLive();
-  if (there && situation.absent() && context.restoring.contains(situation.path)) {
-    Action restore;
-    restore.kind = Action::Kind::kDownload;
-    restore.why = "restored";
-    return restore;
+Entry SourceOfMirror(const Situation& situation) {
+  if (situation.base.has_value()) return situation.base->entry;
+  Entry nothing;
+  nothing.path = situation.path;
+  nothing.type = EntryType::kTombstone;
+  return nothing;
+}
+
+Winner WinnerFor(const EngineContext& context, const Situation& situation) {
+  const HeldRow* held = context.held.Find(situation.path);
+  if (held != nullptr && held->winner != Winner::kNone) return held->winner;
+  const bool applies = context.winner_all || !situation.base.has_value();
+  return applies ? context.winner : Winner::kNone;
+}
+
+Mode ModeFor(const EngineContext& context, const Situation& situation) {
+  return ModeOf(WinnerFor(context, situation), context.mode);
+}
+
+namespace {
+
+// What a person undid goes back to what it was, whatever the mode; nullopt: nothing was.
+std::optional<Action> Undo(const EngineContext& context, const Situation& situation) {
+  const HeldRow* held = context.held.Find(situation.path);
+  if (held == nullptr || held->verdict != HeldRow::Verdict::kUndone) return std::nullopt;
+  if (held->direction == HeldRow::Direction::kIncoming) {
+    const bool current = situation.present() && held->version == situation.RemoteVersion();
+    if (!current) return std::nullopt;
+    return Action{Action::Kind::kUpload, false, "what is here was kept"};
   }
+  const bool there = situation.remote.has_value() && situation.remote->IsLive();
+  const bool lost = situation.absent() || held->loss == HeldRow::Loss::kReplaced;
+  if (!there || !lost) return std::nullopt;
+  return Action{Action::Kind::kDownload, false, "restored"};
+}
+
+}  // namespace
+
+Action Decide(const EngineContext& context, const Situation& situation) {
+  if (const std::optional<Action> undo = Undo(context, situation); undo.has_value()) return *undo;
   std::optional<Entry> base;
   if (situation.base.has_value()) base = situation.base->entry;
   return Reconcile(base, LocalSide(situation, context.clock->Now()), RemoteSide(situation),
-                   context.mode, context.policies.For(situation.path));
+                   ModeFor(context, situation), context.policies.For(situation.path));
 }
 
 }  // namespace filesync

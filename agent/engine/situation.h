@@ -21,6 +21,8 @@ struct Situation {
   std::optional<Content> origin;
   // How often it was found being written before.
   int busy_attempts = 0;
+  // Its content is read though it looks unchanged.
+  bool verify = false;
 
   bool present() const { return look.presence == Look::Presence::kPresent; }
   bool absent() const { return look.presence == Look::Presence::kAbsent; }
@@ -46,6 +48,14 @@ struct Situation {
 
 // Looks at `path`: the location, the base, and the remote entry that waits for it.
 absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path);
+
+// Of a side that did not change and still decides, as a mirror's source does.
+Entry SourceOfMirror(const Situation& situation);
+
+// Whose side decides about it as a whole; kNone: the mode.
+Winner WinnerFor(const EngineContext& context, const Situation& situation);
+// The mode that decides about it.
+Mode ModeFor(const EngineContext& context, const Situation& situation);
 
 // What to do. NeedsContent() must be false or `file` set.
 Action Decide(const EngineContext& context, const Situation& situation);

@@ -68,6 +68,9 @@ inline constexpr MetricDefinition kAgentPendingRemote = {"filesync_agent_pending
                                                          "Remote changes not applied yet"};
 inline constexpr MetricDefinition kAgentFailedPaths = {"filesync_agent_failed_paths",
                                                        "Paths that could not be synced"};
+inline constexpr MetricDefinition kAgentHeld = {
+    "filesync_agent_held_entries",
+    "Deletions and replacements that wait for a person, by direction and kind"};
 inline constexpr MetricDefinition kAgentBytesHashed = {"filesync_agent_bytes_hashed_total",
                                                        "Bytes of local files read and hashed"};
 inline constexpr MetricDefinition kAgentBytesSent = {"filesync_agent_bytes_sent_total",

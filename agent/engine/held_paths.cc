@@ -1,0 +1,79 @@
+#include "agent/engine/held_paths.h"
+
+#include "libs/base/status.h"
+
+namespace filesync {
+
+absl::Status HeldPaths::Load(State* state) {
+  state_ = state;
+  FS_ASSIGN_OR_RETURN(std::vector<HeldRow> rows, state_->AllHeld());
+  for (HeldRow& row : rows) {
+    const RelPath path = row.path;
+    rows_[path] = std::move(row);
+  }
+  ++generation_;
+  return absl::OkStatus();
+}
+
+const HeldRow* HeldPaths::Find(const RelPath& path) const {
+  if (rows_.empty()) return nullptr;
+  const auto it = rows_.find(path);
+  return it == rows_.end() ? nullptr : &it->second;
+}
+
+const HeldRow* HeldPaths::Find(const RelPath& path, Direction direction) const {
+  const HeldRow* row = Find(path);
+  return row != nullptr && row->direction == direction ? row : nullptr;
+}
+
+bool HeldPaths::WaitsAtOrAbove(const RelPath& path, Direction direction) const {
+  if (rows_.empty()) return false;
+  for (RelPath at = path; !at.IsRoot(); at = at.Parent()) {
+    const HeldRow* row = Find(at, direction);
+    if (row != nullptr && row->verdict == HeldRow::Verdict::kNone) return true;
+  }
+  return false;
+}
+
+bool HeldPaths::WaitsBelow(const RelPath& directory, Direction direction) const {
+  for (auto it = rows_.upper_bound(directory);
+       it != rows_.end() && it->first.IsAtOrBelow(directory); ++it) {
+    const HeldRow& row = it->second;
+    if (row.direction == direction && row.verdict == HeldRow::Verdict::kNone) return true;
+  }
+  return false;
+}
+
+absl::Status HeldPaths::Put(const HeldRow& row) {
+  FS_RETURN_IF_ERROR(state_->PutHeld(row));
+  rows_[row.path] = row;
+  ++generation_;
+  return absl::OkStatus();
+}
+
+absl::Status HeldPaths::Erase(const RelPath& path) {
+  const auto it = rows_.find(path);
+  if (it == rows_.end()) return absl::OkStatus();
+  FS_RETURN_IF_ERROR(state_->DeleteHeld(path));
+  rows_.erase(it);
+  ++generation_;
+  return absl::OkStatus();
+}
+
+absl::Status HeldPaths::Clear() {
+  FS_RETURN_IF_ERROR(state_->DropHeld());
+  rows_.clear();
+  ++generation_;
+  return absl::OkStatus();
+}
+
+std::vector<HeldRow> HeldPaths::Waiting(Direction direction) const {
+  std::vector<HeldRow> waiting;
+  for (const auto& [path, row] : rows_) {
+    if (row.direction == direction && row.verdict == HeldRow::Verdict::kNone)
+      waiting.push_back(row);
+  }
+  return waiting;
+}
+
+}  // namespace filesync

@@ -1,0 +1,44 @@
+// HeldPaths: which paths wait for a person, and what a person said that is not carried out yet.
+//
+// Kept in the state, so that what is held stays held, and what was decided stays decided, over
+// restarts and kills; a copy in memory answers. A row about an incoming change counts only while
+// the remote entry is the one that it is about. Engine's thread.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "agent/engine/state/state.h"
+
+namespace filesync {
+
+class HeldPaths {
+ public:
+  using Direction = HeldRow::Direction;
+
+  // Before anything else. `state` must outlive it.
+  absl::Status Load(State* state);
+  // Null: nothing is held or decided about `path`.
+  const HeldRow* Find(const RelPath& path) const;
+  // The same, when it is about this direction.
+  const HeldRow* Find(const RelPath& path, Direction direction) const;
+  // `path` or a directory above it waits for a verdict in this direction.
+  bool WaitsAtOrAbove(const RelPath& path, Direction direction) const;
+  // Something below `directory` does.
+  bool WaitsBelow(const RelPath& directory, Direction direction) const;
+  absl::Status Put(const HeldRow& row);
+  absl::Status Erase(const RelPath& path);
+  absl::Status Clear();
+  // Those that wait for a verdict.
+  std::vector<HeldRow> Waiting(Direction direction) const;
+  const std::map<RelPath, HeldRow>& all() const { return rows_; }
+  // Changes with every change.
+  uint64_t generation() const { return generation_; }
+
+ private:
+  State* state_ = nullptr;
+  std::map<RelPath, HeldRow> rows_;
+  uint64_t generation_ = 0;
+};
+
+}  // namespace filesync
