@@ -15,9 +15,10 @@ class BrakeTest(harness.SyncTestCase):
                               check=False, timeout=30)
 
     def filled(self, *flags):
+        """A, and B which follows whatever A passes on."""
         self.hub = self.server(name=f"server-{len(self.agents)}")
         a = self.agent(f"A{len(self.agents)}", self.hub, flags=flags)
-        b = self.agent(f"B{len(self.agents)}", self.hub)
+        b = self.agent(f"B{len(self.agents)}", self.hub, flags=("--max-delete", "off"))
         for number in range(self.COUNT):
             a.write(f"dir-{number % 5}/file-{number}", f"content {number}")
         self.converge(a, b)
