@@ -193,15 +193,4 @@ void DeletionGate::Recheck() {
   }
 }
 
-absl::Status DeletionGate::Confirm() {
-  act_.End();
-  State::Transaction transaction(context_->state);
-  for (HeldRow& row : context_->held.Waiting(Direction::kOutgoing)) {
-    row.verdict = HeldRow::Verdict::kConfirmed;
-    FS_RETURN_IF_ERROR(context_->held.Put(row));
-    context_->Dirty(row.path);
-  }
-  return transaction.Commit();
-}
-
 }  // namespace filesync

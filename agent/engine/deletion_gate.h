@@ -52,9 +52,7 @@ class DeletionGate {
   const Held& held();
   // A scan ended: what is held and there again is looked at again.
   void Recheck();
-  // Lets go what is held; its paths are looked at again.
-  absl::Status Confirm();
-  // What was held is undone: the next are another act.
+  // A person decided: what comes is another act.
   void End() { act_.End(); }
 
  private:

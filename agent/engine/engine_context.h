@@ -142,6 +142,9 @@ struct EngineContext {
   Winner winner = Winner::kNone;
   bool winner_all = false;
   bool winner_agreed = false;
+  // How scans tell that a file needs no look. What was looked at is judged by all that stat says,
+  // and then by its content.
+  CompareBy compare = CompareBy::kQuick;
   // Files whose content is to be read though they look unchanged.
   absl::flat_hash_set<RelPath> verify;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.

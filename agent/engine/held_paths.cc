@@ -67,6 +67,48 @@ absl::Status HeldPaths::Clear() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<RelPath>> HeldPaths::ConfirmAll() {
+  std::vector<RelPath> paths;
+  State::Transaction transaction(state_);
+  for (const Direction direction : {Direction::kOutgoing, Direction::kIncoming}) {
+    for (HeldRow& row : Waiting(direction)) {
+      row.verdict = HeldRow::Verdict::kConfirmed;
+      FS_RETURN_IF_ERROR(Put(row));
+      paths.push_back(row.path);
+    }
+  }
+  FS_RETURN_IF_ERROR(transaction.Commit());
+  return paths;
+}
+
+absl::StatusOr<std::vector<RelPath>> HeldPaths::UndoAll() {
+  std::vector<RelPath> paths;
+  State::Transaction transaction(state_);
+  for (const Direction direction : {Direction::kOutgoing, Direction::kIncoming}) {
+    for (const HeldRow& row : Waiting(direction)) FS_RETURN_IF_ERROR(Undo(row, paths));
+  }
+  FS_RETURN_IF_ERROR(transaction.Commit());
+  return paths;
+}
+
+absl::Status HeldPaths::Undo(HeldRow row, std::vector<RelPath>& paths) {
+  paths.push_back(row.path);
+  if (row.winner != Winner::kNone) return Erase(row.path);
+  row.verdict = HeldRow::Verdict::kUndone;
+  FS_RETURN_IF_ERROR(Put(row));
+  if (row.direction == Direction::kIncoming) return absl::OkStatus();
+  FS_ASSIGN_OR_RETURN(const std::vector<BaseRow> bases, state_->BaseTree(row.path));
+  for (const BaseRow& base : bases) {
+    row.path = base.entry.path;
+    FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state_->GetRemote(row.path));
+    if (!remote.has_value()) FS_RETURN_IF_ERROR(state_->PutRemote(base.entry));
+    FS_RETURN_IF_ERROR(state_->DeleteBase(row.path));
+    FS_RETURN_IF_ERROR(Put(row));
+    paths.push_back(row.path);
+  }
+  return absl::OkStatus();
+}
+
 std::vector<HeldRow> HeldPaths::Waiting(Direction direction) const {
   std::vector<HeldRow> waiting;
   for (const auto& [path, row] : rows_) {

@@ -6,7 +6,7 @@
 #pragma once
 
 #include <map>
-#include <optional>
+#include <vector>
 
 #include "agent/engine/state/state.h"
 
@@ -31,11 +31,19 @@ class HeldPaths {
   absl::Status Clear();
   // Those that wait for a verdict.
   std::vector<HeldRow> Waiting(Direction direction) const;
+  // A person's word about all that waits. Each returns the paths that it is about, to be looked at
+  // again; all of it or nothing is written: a part left over would be few enough to go.
+  absl::StatusOr<std::vector<RelPath>> ConfirmAll();
+  // What is gone or was replaced here counts as news from the folder; what came from the folder is
+  // to be replaced by what is here; where somebody was to win, nobody does.
+  absl::StatusOr<std::vector<RelPath>> UndoAll();
   const std::map<RelPath, HeldRow>& all() const { return rows_; }
   // Changes with every change.
   uint64_t generation() const { return generation_; }
 
  private:
+  absl::Status Undo(HeldRow row, std::vector<RelPath>& paths);
+
   State* state_ = nullptr;
   std::map<RelPath, HeldRow> rows_;
   uint64_t generation_ = 0;

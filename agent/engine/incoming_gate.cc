@@ -177,24 +177,4 @@ const IncomingGate::Held& IncomingGate::held() {
   return held_;
 }
 
-absl::Status IncomingGate::Decide(HeldRow::Verdict verdict) {
-  act_.End();
-  State::Transaction transaction(context_->state);
-  for (HeldRow& row : context_->held.Waiting(Direction::kIncoming)) {
-    row.verdict = verdict;
-    if (verdict == HeldRow::Verdict::kUndone && row.winner != Winner::kNone) {
-      // Nobody wins: both sides are merged.
-      FS_RETURN_IF_ERROR(context_->held.Erase(row.path));
-    } else {
-      FS_RETURN_IF_ERROR(context_->held.Put(row));
-    }
-    context_->Dirty(row.path);
-  }
-  return transaction.Commit();
-}
-
-absl::Status IncomingGate::Confirm() { return Decide(HeldRow::Verdict::kConfirmed); }
-
-absl::Status IncomingGate::Undo() { return Decide(HeldRow::Verdict::kUndone); }
-
 }  // namespace filesync

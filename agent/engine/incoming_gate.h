@@ -56,10 +56,8 @@ class IncomingGate {
   };
   // How many entries a person is to decide about.
   const Held& held();
-  // Lets go what is held.
-  absl::Status Confirm();
-  // Keeps what is here, and gives it back to the folder.
-  absl::Status Undo();
+  // A person decided: what comes is another act.
+  void End() { act_.End(); }
 
  private:
   struct Seen {
@@ -70,7 +68,6 @@ class IncomingGate {
   bool Settled(absl::Time now) const;
   void Judge(absl::Time now);
   absl::Status Hold();
-  absl::Status Decide(HeldRow::Verdict verdict);
 
   EngineContext* const context_;
   Act act_;

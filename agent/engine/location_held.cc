@@ -5,75 +5,33 @@
 #include "libs/base/status.h"
 
 namespace filesync {
-namespace {
-
-using Direction = HeldRow::Direction;
-
-}  // namespace
 
 void LocationSync::ConfirmHeld() {
-  context_.mailbox.Post([this] {
-    log_->Info("{}: confirmed: {} deletions and {} replaced files here, {} and {} from the folder",
-               directory_->description(), gate_->held().deletions, gate_->held().replacements,
-               incoming_->held().deletions, incoming_->held().replacements);
-    if (absl::Status confirmed = Confirm(); !confirmed.ok()) {
-      context_.halt = Annotate(confirmed, "cannot record what was confirmed");
-    }
-    PublishStatus();
-  });
+  context_.mailbox.Post([this] { Carry("confirmed", context_.held.ConfirmAll()); });
 }
 
-absl::Status LocationSync::Confirm() {
-  FS_RETURN_IF_ERROR(gate_->Confirm());
-  return incoming_->Confirm();
+void LocationSync::AgreeToLosses() {
+  context_.mailbox.Post([this] {
+    context_.winner_agreed = true;
+    Carry("agreed to", context_.held.ConfirmAll());
+  });
 }
 
 void LocationSync::UndoHeld() {
-  context_.mailbox.Post([this] {
-    log_->Info("{}: undone: {} deletions and {} replaced files here, {} and {} from the folder",
-               directory_->description(), gate_->held().deletions, gate_->held().replacements,
-               incoming_->held().deletions, incoming_->held().replacements);
-    if (absl::Status undone = Undo(); !undone.ok()) {
-      context_.halt = Annotate(undone, "cannot record what was undone");
-    }
-    PublishStatus();
-  });
+  context_.mailbox.Post([this] { Carry("undone", context_.held.UndoAll()); });
 }
 
-// All of it or nothing: a part left over would be few enough to be passed on.
-absl::Status LocationSync::Undo() {
-  {
-    State::Transaction transaction(state_.get());
-    for (const HeldRow& held : context_.held.Waiting(Direction::kOutgoing)) {
-      FS_RETURN_IF_ERROR(Restore(held));
-    }
-    FS_RETURN_IF_ERROR(transaction.Commit());
+// Looks again at what a person decided about.
+void LocationSync::Carry(std::string_view decision, absl::StatusOr<std::vector<RelPath>> paths) {
+  if (!paths.ok()) {
+    context_.halt = Annotate(paths.status(), "cannot record a decision");
+    return;
   }
+  log_->Info("{}: {}: {} paths that were held", directory_->description(), decision, paths->size());
+  for (const RelPath& path : *paths) context_.Dirty(path);
   gate_->End();
-  return incoming_->Undo();
-}
-
-// What the folder holds at and below the path counts as news from there. Inside a transaction.
-absl::Status LocationSync::Restore(const HeldRow& held) {
-  if (held.winner != Winner::kNone) {
-    // Nobody wins: both sides are merged.
-    context_.Dirty(held.path);
-    return context_.held.Erase(held.path);
-  }
-  HeldRow undone = held;
-  undone.verdict = HeldRow::Verdict::kUndone;
-  FS_RETURN_IF_ERROR(context_.held.Put(undone));
-  context_.Dirty(held.path);
-  FS_ASSIGN_OR_RETURN(const std::vector<BaseRow> rows, state_->BaseTree(held.path));
-  for (const BaseRow& row : rows) {
-    FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state_->GetRemote(row.entry.path));
-    if (!remote.has_value()) FS_RETURN_IF_ERROR(state_->PutRemote(row.entry));
-    FS_RETURN_IF_ERROR(state_->DeleteBase(row.entry.path));
-    undone.path = row.entry.path;
-    FS_RETURN_IF_ERROR(context_.held.Put(undone));
-    context_.Dirty(row.entry.path);
-  }
-  return absl::OkStatus();
+  incoming_->End();
+  PublishStatus();
 }
 
 // With the brake off, nothing waits for it. A winner's losses do.
@@ -103,12 +61,16 @@ absl::Status LocationSync::BeginWinner() {
   FS_ASSIGN_OR_RETURN(const Cursor cursor, state_->GetCursor());
   const bool first = !stage.has_value() && cursor.incarnation.empty();
   bool unsettled = stage.value_or("") == kFirstSyncOpen;
-  for (const auto& [path, row] : context_.held.all()) {
-    unsettled = unsettled || row.winner != Winner::kNone;
-  }
+  for (const auto& [path, row] : context_.held.all()) unsettled = unsettled || Reopens(row);
   if (options_.first_sync == Winner::kNone || (!first && !unsettled)) return absl::OkStatus();
   context_.winner = options_.first_sync;
   return ReopenFirstSync();
+}
+
+// It was held for a winner, and nobody agreed to this one's winning.
+bool LocationSync::Reopens(const HeldRow& row) const {
+  const bool agreed = row.verdict == HeldRow::Verdict::kConfirmed;
+  return row.winner != Winner::kNone && !(agreed && row.winner == options_.first_sync);
 }
 
 // What a first sync held before is looked at again, for whoever is to win now.
@@ -117,7 +79,7 @@ absl::Status LocationSync::ReopenFirstSync() {
   FS_RETURN_IF_ERROR(state_->SetMeta(kFirstSyncKey, kFirstSyncOpen));
   const std::map<RelPath, HeldRow> rows = context_.held.all();
   for (const auto& [path, row] : rows) {
-    if (row.winner == Winner::kNone) continue;
+    if (!Reopens(row)) continue;
     FS_RETURN_IF_ERROR(context_.held.Erase(path));
     context_.Dirty(path);
   }

@@ -88,6 +88,7 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
   context_.agent_name = options_.agent_name;
   context_.mode = options_.mode;
   context_.policies = options_.policies;
+  context_.compare = options_.compare;
   context_.scan_subtree = [this](const RelPath& path) {
     if (observer_ != nullptr) observer_->RequestScan(path);
   };
@@ -215,6 +216,12 @@ ObserverEvents LocationSync::MakeObserverEvents() {
   ObserverEvents events;
   events.on_candidates = [this](std::vector<RelPath> paths) {
     for (const RelPath& path : paths) context_.Dirty(path);
+  };
+  events.on_to_read = [this](std::vector<RelPath> paths) {
+    for (const RelPath& path : paths) {
+      context_.verify.insert(path);
+      context_.Dirty(path);
+    }
   };
   events.on_missing = [this](std::vector<RelPath> paths) {
     for (const RelPath& path : paths) context_.Dirty(path);

@@ -139,6 +139,8 @@ class LocationSync final : public LinkListener {
   // From any thread: lets go what the brake holds, or brings it back.
   void ConfirmHeld();
   void UndoHeld();
+  // From any thread: lets go what a winner's losses are, now and until it has won.
+  void AgreeToLosses();
 
   // From any thread: which rule decides about `path`.
   Filters::Explanation ExplainIgnore(const RelPath& path, bool is_directory) {
@@ -180,11 +182,10 @@ class LocationSync final : public LinkListener {
   void MaybeRescan();
   void HandleHalt();
   absl::Status CheckRootForDeletions();
-  absl::Status Confirm();
-  absl::Status Undo();
-  absl::Status Restore(const HeldRow& held);
+  void Carry(std::string_view decision, absl::StatusOr<std::vector<RelPath>> paths);
   absl::Status ReleaseHeldByBrake();
   absl::Status BeginWinner();
+  bool Reopens(const HeldRow& row) const;
   absl::Status ReopenFirstSync();
   void MaybeEndWinner();
   bool Receiving() const;

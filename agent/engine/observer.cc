@@ -17,6 +17,12 @@ class Observer::Sink final : public ScanSink {
       events->on_candidates(std::move(paths));
     });
   }
+  void OnToRead(std::vector<RelPath> paths) override {
+    WaitForRoom();
+    Post([events = &observer_->events_, paths = std::move(paths)]() mutable {
+      events->on_to_read(std::move(paths));
+    });
+  }
   void OnMissing(std::vector<RelPath> paths) override {
     Post([events = &observer_->events_, paths = std::move(paths)]() mutable {
       events->on_missing(std::move(paths));
@@ -110,7 +116,7 @@ void Observer::ScanOne(const Request& request) {
   const auto scan = request.if_new ? ScanIfNew : Scan;
   const absl::StatusOr<ScanTotals> totals =
       scan(request.directory, *context_->location, watcher_.get(), *context_->filters,
-           *context_->state, sink);
+           *context_->state, sink, context_->compare);
   const absl::Duration took = context_->clock->Now() - started;
   if (totals.ok() && totals->needless) {
     context_->mailbox.Post([this] { --scanning_; });

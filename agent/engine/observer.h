@@ -17,6 +17,7 @@ namespace filesync {
 
 struct ObserverEvents {
   std::function<void(std::vector<RelPath>)> on_candidates;
+  std::function<void(std::vector<RelPath>)> on_to_read;
   std::function<void(std::vector<RelPath>)> on_missing;
   std::function<void(const RelPath&, const absl::Status&)> on_unknown;
   std::function<void(const std::string&)> on_skipped;

@@ -42,16 +42,30 @@ class BaseCursor {
   bool end_ = false;
 };
 
+// By what the file was when it was last in step. Permissions always count, and so does what is no
+// file.
+bool NeedsNoLook(const LocalEntry& local, const BaseRow& base, CompareBy compare) {
+  const bool files = local.type == LocalType::kFile && base.entry.type == EntryType::kFile;
+  const bool by_stat = compare == CompareBy::kQuick || compare == CompareBy::kHash;
+  // A base without an inode never was in step.
+  if (by_stat || !files || base.fingerprint.inode == 0) return Unchanged(local, base);
+  const bool same_size = local.fingerprint.size == base.fingerprint.size;
+  const bool same_mtime = local.fingerprint.mtime_ns == base.fingerprint.mtime_ns;
+  return local.mode == base.entry.mode && (same_size || compare == CompareBy::kMtime) &&
+         (same_mtime || compare == CompareBy::kSize);
+}
+
 class Walk {
  public:
   Walk(const RelPath& root, Location& location, Watcher* watcher, Filters& filters, State& state,
-       ScanSink& sink)
+       ScanSink& sink, CompareBy compare)
       : root_(root),
         location_(location),
         watcher_(watcher),
         filters_(filters),
         base_(state, root),
-        sink_(sink) {}
+        sink_(sink),
+        compare_(compare) {}
 
   absl::StatusOr<ScanTotals> Run() {
     if (root_.IsRoot() || !filters_.Ignores(root_, /*is_directory=*/true)) {
@@ -60,6 +74,7 @@ class Walk {
     FS_RETURN_IF_ERROR(SkipTo(nullptr));
     if (sink_.Cancelled()) return Cancelled("scan cancelled");
     FlushCandidates();
+    FlushToRead();
     for (size_t begin = 0; begin < missing_.size(); begin += kBatch) {
       const size_t end = std::min(missing_.size(), begin + kBatch);
       sink_.OnMissing({missing_.begin() + begin, missing_.begin() + end});
@@ -105,7 +120,7 @@ class Walk {
     FS_ASSIGN_OR_RETURN(const BaseRow* row, base_.Peek());
     std::optional<uint64_t> device;
     const bool known = row != nullptr && row->entry.path == entry.path;
-    const bool unchanged = known && Unchanged(entry, *row);
+    const bool unchanged = known && NeedsNoLook(entry, *row, compare_);
     if (known && row->entry.type == EntryType::kDirectory) device = row->fingerprint.device;
     if (known) base_.Next();
     if (entry.type == LocalType::kOther) {
@@ -113,6 +128,10 @@ class Walk {
       if (!known) return absl::OkStatus();
     }
     if (!unchanged) AddCandidate(entry.path);
+    if (unchanged && compare_ == CompareBy::kHash && entry.type == LocalType::kFile) {
+      to_read_.push_back(entry.path);
+      if (to_read_.size() >= kBatch) FlushToRead();
+    }
     if (entry.type == LocalType::kDirectory) return Descend(entry.path, device);
     return absl::OkStatus();
   }
@@ -163,13 +182,19 @@ class Walk {
     if (!candidates_.empty()) sink_.OnCandidates(std::exchange(candidates_, {}));
   }
 
+  void FlushToRead() {
+    if (!to_read_.empty()) sink_.OnToRead(std::exchange(to_read_, {}));
+  }
+
   const RelPath root_;
   Location& location_;
   Watcher* watcher_;
   Filters& filters_;
   BaseCursor base_;
   ScanSink& sink_;
+  const CompareBy compare_;
   std::vector<RelPath> candidates_;
+  std::vector<RelPath> to_read_;
   std::vector<RelPath> missing_;
   ScanTotals totals_;
 };
@@ -193,18 +218,19 @@ bool Unchanged(const LocalEntry& local, const BaseRow& base) {
 }
 
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,
-                                Filters& filters, State& state, ScanSink& sink) {
-  return Walk(directory, location, watcher, filters, state, sink).Run();
+                                Filters& filters, State& state, ScanSink& sink, CompareBy compare) {
+  return Walk(directory, location, watcher, filters, state, sink, compare).Run();
 }
 
 absl::StatusOr<ScanTotals> ScanIfNew(const RelPath& directory, Location& location, Watcher* watcher,
-                                     Filters& filters, State& state, ScanSink& sink) {
+                                     Filters& filters, State& state, ScanSink& sink,
+                                     CompareBy compare) {
   if (watcher != nullptr) {
     const absl::StatusOr<bool> is_new = watcher->Watch(directory);
     if (is_new.ok() && !*is_new) return ScanTotals{.needless = true};
   }
   // Watched now, by this: the walk must not take it for known.
-  return Scan(directory, location, watcher, filters, state, sink);
+  return Scan(directory, location, watcher, filters, state, sink, compare);
 }
 
 }  // namespace filesync

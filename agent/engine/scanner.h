@@ -25,6 +25,8 @@ class ScanSink {
   virtual ~ScanSink() = default;
   // There, and new or different from the base.
   virtual void OnCandidates(std::vector<RelPath> paths) = 0;
+  // There and unchanged as far as stat tells, and to be read all the same.
+  virtual void OnToRead(std::vector<RelPath> paths) = 0;
   // In the base and not there; told when the walk is over, so that moves can be paired.
   virtual void OnMissing(std::vector<RelPath> paths) = 0;
   // Could not be listed: nothing below it is decided.
@@ -40,16 +42,18 @@ struct ScanTotals {
   bool needless = false;  // nothing was looked at; see ScanIfNew
 };
 
-// Scans `directory` and what is below it. An error means that the root itself could not be
-// listed or the base not read. `watcher` may be null.
+// Scans `directory` and what is below it; `compare` decides which files are named. An error means
+// that the root itself could not be listed or the base not read. `watcher` may be null.
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,
-                                Filters& filters, State& state, ScanSink& sink);
+                                Filters& filters, State& state, ScanSink& sink,
+                                CompareBy compare = CompareBy::kQuick);
 
 // The same, unless `directory` is watched already: then whatever watched it also listed it
 // afterwards, and what came since was told by events. For directories that just appeared, which
 // the scan of the one above them may have met before.
 absl::StatusOr<ScanTotals> ScanIfNew(const RelPath& directory, Location& location, Watcher* watcher,
-                                     Filters& filters, State& state, ScanSink& sink);
+                                     Filters& filters, State& state, ScanSink& sink,
+                                     CompareBy compare = CompareBy::kQuick);
 
 // True when what stands there is what the row says, so that its content need not be read.
 bool Unchanged(const LocalEntry& local, const BaseRow& base);

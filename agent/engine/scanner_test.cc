@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "libs/base/clock.h"
 #include "libs/location/local_directory.h"
@@ -24,6 +26,9 @@ class Recorder final : public ScanSink {
   void OnCandidates(std::vector<RelPath> paths) override {
     for (const RelPath& path : paths) candidates.push_back(path.bytes());
   }
+  void OnToRead(std::vector<RelPath> paths) override {
+    for (const RelPath& path : paths) to_read.push_back(path.bytes());
+  }
   void OnMissing(std::vector<RelPath> paths) override {
     for (const RelPath& path : paths) missing.push_back(path.bytes());
   }
@@ -33,7 +38,7 @@ class Recorder final : public ScanSink {
   void OnSkipped(const std::string& what) override { skipped.push_back(what); }
   bool Cancelled() override { return false; }
 
-  std::vector<std::string> candidates, missing, unknown, skipped;
+  std::vector<std::string> candidates, to_read, missing, unknown, skipped;
 };
 
 class ScannerTest : public testing::Test {
@@ -54,10 +59,21 @@ class ScannerTest : public testing::Test {
     fs::create_directories(fs::path(path_ + "/" + name).parent_path());
     std::ofstream(path_ + "/" + name) << text;
   }
-  Recorder ScanAll() {
+  Recorder ScanAll(CompareBy compare = CompareBy::kQuick) {
     Recorder recorder;
-    EXPECT_TRUE(Scan(RelPath(), *location_, watcher_.get(), *filters_, *state_, recorder).ok());
+    EXPECT_TRUE(
+        Scan(RelPath(), *location_, watcher_.get(), *filters_, *state_, recorder, compare).ok());
     return recorder;
+  }
+  // What stands there counts as in step.
+  void Agree(const std::string& name) {
+    const Look look = location_->LookAt(P(name));
+    BaseRow row;
+    row.entry.path = P(name);
+    row.entry.type = EntryType::kFile;
+    row.entry.mode = look.entry.mode;
+    row.fingerprint = look.entry.fingerprint;
+    ASSERT_TRUE(state_->PutBase(row).ok());
   }
 
   RealClock clock_;
@@ -126,6 +142,49 @@ TEST_F(ScannerTest, ReplacedOrMovedDirectoryIsNewAgain) {
     ASSERT_TRUE(totals.ok());
     EXPECT_FALSE(totals->needless) << directory;
     EXPECT_THAT(recorder.candidates, UnorderedElementsAre(file));
+  }
+}
+
+TEST_F(ScannerTest, WhatCountsAsChangedIsAMatterOfTheComparison) {
+  using enum CompareBy;
+  const auto touched = [this](const std::string& name, fs::file_time_type time) {
+    fs::last_write_time(path_ + "/" + name, time);
+  };
+  const fs::file_time_type before = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  for (const char* name : {"same", "copied", "resized", "edited", "touched"}) {
+    Write(name, "12345");
+    touched(name, before);
+    Agree(name);
+  }
+  fs::remove(path_ + "/copied");
+  Write("copied", "12345");  // another inode, with the times of the old one
+  touched("copied", before);
+  Write("resized", "123456");
+  touched("resized", before);
+  Write("edited", "abcde");
+  touched("edited", before);
+  touched("touched", before + std::chrono::minutes(1));
+  const std::map<CompareBy, std::vector<std::string>> expected = {
+      {kQuick, {"copied", "edited", "resized", "touched"}},
+      {kHash, {"copied", "edited", "resized", "touched"}},
+      {kSize, {"resized"}},
+      {kMtime, {"touched"}},
+      {kSizeMtime, {"resized", "touched"}},
+  };
+  for (const auto& [compare, names] : expected) {
+    const Recorder recorder = ScanAll(compare);
+    EXPECT_EQ(recorder.candidates, names) << CompareName(compare);
+    EXPECT_EQ(recorder.to_read.size(), compare == kHash ? 1 : 0) << CompareName(compare);
+    EXPECT_THAT(recorder.missing, IsEmpty());
+  }
+}
+
+TEST_F(ScannerTest, PermissionsCountWhateverTheComparison) {
+  Write("file", "x");
+  Agree("file");
+  fs::permissions(path_ + "/file", fs::perms::owner_read);
+  for (const CompareBy compare : {CompareBy::kSize, CompareBy::kMtime, CompareBy::kSizeMtime}) {
+    EXPECT_THAT(ScanAll(compare).candidates, UnorderedElementsAre("file"));
   }
 }
 
