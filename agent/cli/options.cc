@@ -37,6 +37,10 @@ struct Raw {
   std::vector<std::string> include;
   std::vector<std::string> exclude;
   std::string max_delete = "50%";
+  std::string first_sync = "merge";
+  std::string compare = "quick";
+  bool force_upload = false;
+  bool force_download = false;
   std::string schedule;
   std::string limit_up;
   std::string limit_down;
@@ -84,6 +88,17 @@ void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
                   "Hold deletions of more than this until confirmed: a part of the folder, a\n"
                   "number of entries, or off")
       ->envname("SYNCAGENT_MAX_DELETE")
+      ->capture_default_str();
+  app->add_option("--first-sync", raw.first_sync,
+                  "merge, local-wins or remote-wins: what becomes of what differs when DIR and\n"
+                  "the folder meet for the first time")
+      ->envname("SYNCAGENT_FIRST_SYNC")
+      ->capture_default_str();
+  app->add_flag("-y,--yes", options.yes, "Agree to what the winner's side costs the other");
+  app->add_option("--compare", raw.compare,
+                  "quick, hash, size, mtime or size-mtime: by what a scan tells that a file did\n"
+                  "not change")
+      ->envname("SYNCAGENT_COMPARE")
       ->capture_default_str();
   app->add_option("--schedule", raw.schedule,
                   "When to sync, as cron's five fields: '*/15 9-18 * * mon-fri', or @hourly,\n"
@@ -163,6 +178,25 @@ absl::Status CheckLimit(const char* option, const std::string& text, RateTimetab
   return absl::OkStatus();
 }
 
+absl::Status CheckWinner(const Raw& raw, AgentOptions& options) {
+  const std::optional<Winner> winner = ParseFirstSync(raw.first_sync);
+  if (!winner.has_value()) {
+    return InvalidArgument("--first-sync {}: expected merge, local-wins or remote-wins",
+                           EscapeForPeople(raw.first_sync));
+  }
+  options.first_sync = *winner;
+  if (*winner != Winner::kNone && options.mode != Mode::kTwoWay) {
+    return InvalidArgument("--first-sync {}: in mode {} the mode says who wins; use --mode two-way",
+                           raw.first_sync, ModeName(options.mode));
+  }
+  if (raw.force_upload && raw.force_download) {
+    return InvalidArgument("--force-upload and --force-download: only one side can win");
+  }
+  if (raw.force_upload) options.force = Winner::kLocal;
+  if (raw.force_download) options.force = Winner::kRemote;
+  return absl::OkStatus();
+}
+
 absl::Status Check(const Raw& raw, AgentOptions& options) {
   FS_RETURN_IF_ERROR(AddLocations(raw, options));
   if (options.command != Command::kRun && options.command != Command::kSync) {
@@ -200,6 +234,13 @@ absl::Status Check(const Raw& raw, AgentOptions& options) {
   absl::StatusOr<BrakeLimit> max_delete = BrakeLimit::Parse(raw.max_delete);
   FS_RETURN_IF_ERROR(Annotate(max_delete.status(), "--max-delete"));
   options.max_delete = *max_delete;
+  FS_RETURN_IF_ERROR(CheckWinner(raw, options));
+  const std::optional<CompareBy> compare = ParseCompare(raw.compare);
+  if (!compare.has_value()) {
+    return InvalidArgument("--compare {}: expected quick, hash, size, mtime or size-mtime",
+                           EscapeForPeople(raw.compare));
+  }
+  options.compare = *compare;
   FS_RETURN_IF_ERROR(CheckLimit("--limit-up", raw.limit_up, options.limit_up));
   FS_RETURN_IF_ERROR(CheckLimit("--limit-down", raw.limit_down, options.limit_down));
   if (options.name.empty()) options.name = HostName().substr(0, 64);
@@ -225,12 +266,16 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   AddSyncOptions(&app, options, raw);
   AddSyncOptions(run, options, raw);
   AddSyncOptions(sync, options, raw);
+  sync->add_flag("--force-upload", raw.force_upload,
+                 "Make the folder what DIR is, whatever was agreed on before");
+  sync->add_flag("--force-download", raw.force_download,
+                 "Make DIR what the folder is, whatever was agreed on before");
   status->add_flag("--json", options.json, "As protobuf JSON");
   status->add_option("DIR", raw.directory, "The directory")->required();
   CLI::App* pause = app.add_subcommand("pause", "Stop syncing a directory until it is resumed");
   CLI::App* resume = app.add_subcommand("resume", "Go on syncing a paused directory");
-  CLI::App* confirm = app.add_subcommand("confirm", "Pass on the deletions that are held");
-  CLI::App* undo = app.add_subcommand("undo", "Bring back what the held deletions took");
+  CLI::App* confirm = app.add_subcommand("confirm", "Let go what the brake holds");
+  CLI::App* undo = app.add_subcommand("undo", "Undo what the brake holds");
   CLI::App* wait = app.add_subcommand("wait", "Wait until a directory is in sync");
   double timeout = 0;
   wait->add_option("--timeout", timeout, "Seconds to wait at most (default: for ever)")
