@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "agent/engine/held_paths.h"
 #include "agent/engine/state/state.h"
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
@@ -244,6 +245,20 @@ absl::Status TellAgent(const std::string& directory, const control::v1::ControlR
   return told;
 }
 
+// No agent runs: the decision is written down, and the next one carries it out.
+absl::Status NoteHeld(const std::string& directory, bool confirm) {
+  FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
+  FS_ASSIGN_OR_RETURN(const UniqueFd handle, OpenStateDirectory(canonical));
+  FS_ASSIGN_OR_RETURN(const std::unique_ptr<State> state,
+                      State::Open(fmt::format("/proc/self/fd/{}/state.db", handle.get())));
+  HeldPaths held;
+  FS_RETURN_IF_ERROR(held.Load(state.get()));
+  FS_ASSIGN_OR_RETURN(const std::vector<RelPath> paths,
+                      confirm ? held.ConfirmAll() : held.UndoAll());
+  if (paths.empty()) return FailedPrecondition("nothing is held");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(const std::string& directory,
@@ -288,7 +303,8 @@ absl::Status RequestPause(const std::string& directory, bool paused) {
 absl::Status RequestHeld(const std::string& directory, bool confirm) {
   control::v1::ControlRequest request;
   request.mutable_held()->set_confirm(confirm);
-  return TellAgent(directory, request);
+  const absl::Status told = TellAgent(directory, request);
+  return absl::IsUnavailable(told) ? NoteHeld(directory, confirm) : told;
 }
 
 absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path) {

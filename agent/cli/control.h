@@ -28,8 +28,8 @@ absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory);
 // no agent runs for it.
 absl::Status RequestPause(const std::string& directory, bool paused);
 
-// Tells the running agent what to do with what its brake holds. FailedPrecondition: nothing is
-// held; others as above.
+// Decides about what the brake holds; when no agent runs, for the next one that does.
+// FailedPrecondition: nothing is held; NotFound: as above.
 absl::Status RequestHeld(const std::string& directory, bool confirm);
 
 // Asks the running agent which ignore rule decides about `path`, a path in a synced directory,

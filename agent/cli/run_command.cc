@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "agent/cli/agent_metrics.h"
+#include "agent/cli/consent.h"
 #include "agent/cli/control.h"
 #include "agent/cli/display.h"
 #include "agent/cli/exit_code.h"
@@ -43,6 +44,9 @@ struct Running {
   // With a schedule: its next moment, and whether it is waited for.
   absl::Time next = absl::InfinitePast();
   bool resting = false;
+  // Where one side is to win: the person at the terminal was asked, and has agreed to what is held.
+  bool asked = false;
+  bool agreed = false;
 };
 
 bool UseColor() { return std::getenv("NO_COLOR") == nullptr && isatty(STDERR_FILENO) == 1; }
@@ -110,6 +114,10 @@ class SyncCommand {
     options.policies = options_.policies;
     options.filters = options_.filters;
     options.max_delete = options_.max_delete;
+    options.first_sync = options_.first_sync;
+    options.force = options_.force;
+    options.losses_agreed = options_.yes;
+    options.compare = options_.compare;
     options.ignore_pause = options_.command == Command::kSync;
     FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server, &limits_));
     Running running;
@@ -170,16 +178,34 @@ class SyncCommand {
         for (size_t i = 0; i < running_.size(); ++i) FollowSchedule(statuses[i], running_[i]);
       }
       display_.State(statuses);
+      for (size_t i = 0; i < running_.size(); ++i) {
+        if (!MayGoOn(statuses[i], running_[i])) return kExitHeld;
+      }
       if (options_.command != Command::kSync) continue;
       int worst = kExitInSync;
       bool all_done = true;
-      for (const SyncStatus& status : statuses) {
-        const int code = Outcome(status);
+      for (size_t i = 0; i < running_.size(); ++i) {
+        const int code = running_[i].agreed ? -1 : Outcome(statuses[i]);
         all_done = all_done && code >= 0;
         worst = std::max(worst, code);
       }
       if (all_done) return worst;
     }
+  }
+
+  // Asks the person at the terminal about what one side's winning costs; false: asked to stop.
+  bool MayGoOn(const SyncStatus& status, Running& running) {
+    const bool held = status.state == SyncState::kHeld;
+    running.agreed = running.agreed && held;
+    const bool one_wins = options_.first_sync != Winner::kNone || options_.force != Winner::kNone;
+    if (!held || !one_wins || running.asked || options_.yes || !SomebodyIsThere()) return true;
+    running.asked = true;
+    display_.Finish();
+    const Consent consent = AskForConsent(status, stop_signal_.get());
+    if (consent == Consent::kStop) return false;
+    running.agreed = consent == Consent::kYes;
+    if (running.agreed) running.sync->AgreeToLosses();
+    return true;
   }
 
   // A one-shot run's exit code for this location; -1 while it goes on.
