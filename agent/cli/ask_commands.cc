@@ -35,6 +35,12 @@ void Print(const control::v1::Status& status) {
       row("", fmt::format("  {}: {}", failed.path(), failed.reason()));
     }
   }
+  auto held = [&](const char* name, uint64_t deletions, uint64_t replacements) {
+    if (deletions + replacements == 0) return;
+    row(name, fmt::format("{} deletions, {} replaced files", deletions, replacements));
+  };
+  held("held here", status.held_deletions(), status.held_replacements());
+  held("held back", status.held_incoming_deletions(), status.held_incoming_replacements());
   if (status.conflicts() > 0) row("conflicts", fmt::format("{}", status.conflicts()));
   if (status.running()) {
     row("traffic",

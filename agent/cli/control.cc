@@ -230,6 +230,14 @@ absl::StatusOr<control::v1::Status> ReadState(const std::string& directory, int 
   status.entries = counts.entries;
   status.bytes = counts.bytes;
   FS_ASSIGN_OR_RETURN(status.pending_remote, state->CountRemote());
+  // A state of an older schema holds nothing.
+  for (const HeldRow& row : state->AllHeld().value_or(std::vector<HeldRow>())) {
+    if (row.verdict != HeldRow::Verdict::kNone) continue;
+    const bool incoming = row.direction == HeldRow::Direction::kIncoming;
+    const bool deleted = row.loss == HeldRow::Loss::kDeleted;
+    ++(incoming ? (deleted ? status.held_incoming_deletions : status.held_incoming_replacements)
+                : (deleted ? status.held_deletions : status.held_replacements));
+  }
   FS_ASSIGN_OR_RETURN(const Cursor cursor, state->GetCursor());
   status.applied_version = cursor.version;
   control::v1::Status proto;

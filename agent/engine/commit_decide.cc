@@ -81,6 +81,7 @@ bool CommitFlow::ReadAgainToCompare(Situation& situation) {
 void CommitFlow::SettleHere(const RelPath& path, const absl::Status& noted) {
   if (noted.ok()) {
     context_->ClearFailure(path);
+    if (absl::Status erased = context_->held.Erase(path); !erased.ok()) context_->halt = erased;
   } else {
     context_->Fail(path, noted);
   }
@@ -142,7 +143,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
         BaseRow row = *situation.base;
         row.fingerprint = situation.file.has_value() ? situation.file->fingerprint
                                                      : situation.look.entry.fingerprint;
-        status = state.PutBase(row);
+        if (row.fingerprint != situation.base->fingerprint) status = state.PutBase(row);
       }
       SettleHere(path, status);
       return;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 
 namespace filesync {
 namespace {
@@ -100,8 +101,13 @@ bool IsText(std::string_view head) {
 
 // Less than 1/32 is saved, by patterns or by some bytes being rarer than others.
 bool HasNoPattern(std::string_view head) {
+  struct Deleter {
+    void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  };
+  thread_local std::unique_ptr<ZSTD_CCtx, Deleter> context(ZSTD_createCCtx());
   char packed[kLooksBytes + 512];
-  const size_t size = ZSTD_compress(packed, sizeof(packed), head.data(), head.size(), 1);
+  const size_t size =
+      ZSTD_compressCCtx(context.get(), packed, sizeof(packed), head.data(), head.size(), 1);
   return ZSTD_isError(size) || size >= head.size() - head.size() / 32;
 }
 
