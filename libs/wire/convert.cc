@@ -406,6 +406,7 @@ absl::StatusOr<HelloFields> FromProto(const v1::Hello& proto) {
   hello.folder = proto.folder();
   hello.create_folder = proto.create_folder();
   hello.software = proto.software();
+  hello.observe = proto.observe();
   return hello;
 }
 

@@ -67,6 +67,7 @@ struct HelloFields {
   bool create_folder = false;
   Cursor cursor;
   std::string software;
+  bool observe = false;
 };
 absl::StatusOr<HelloFields> FromProto(const v1::Hello& proto);
 

@@ -102,7 +102,8 @@ void SyncStream::Leave() {
   // Outside the lock: the hub calls this stream under its own.
   subscription.reset();
   if (session_key == 0) {
-    if (!reason.ok()) {
+    // Who only looks hangs up when it has seen enough.
+    if (!reason.ok() && !(observing_ && absl::IsCancelled(reason))) {
       dependencies_->log->Warn("stream from {} ended: {}", address_, Describe(reason));
     }
     return;
@@ -243,15 +244,20 @@ absl::StatusOr<FolderInfo> SyncStream::OpenFolder(const std::string& name, bool 
 
 absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result) {
   FS_ASSIGN_OR_RETURN(HelloFields hello, FromProto(message));
-  FS_ASSIGN_OR_RETURN(const FolderInfo folder, OpenFolder(hello.folder, hello.create_folder));
-  FS_ASSIGN_OR_RETURN(const uint64_t last_batch,
-                      dependencies_->metadata->LastBatch(folder.id, hello.agent_id));
+  observing_ = hello.observe;
+  absl::StatusOr<FolderInfo> opened = OpenFolder(hello.folder, hello.create_folder && !observing_);
+  if (observing_ && absl::IsNotFound(opened.status())) opened = FolderInfo{.name = hello.folder};
+  FS_ASSIGN_OR_RETURN(const FolderInfo folder, std::move(opened));
+  FS_ASSIGN_OR_RETURN(last_batch_, dependencies_->metadata->LastBatch(folder.id, hello.agent_id));
   // Before the head is read: what is committed from here on wakes this stream.
-  Follow(folder.id);
-  FS_ASSIGN_OR_RETURN(const uint64_t head, dependencies_->metadata->PublishedHead(folder.id));
+  if (!observing_) Follow(folder.id);
+  uint64_t head = 0;
+  if (folder.id != 0) {
+    FS_ASSIGN_OR_RETURN(head, dependencies_->metadata->PublishedHead(folder.id));
+  }
   const std::vector<Incarnation> rows = dependencies_->metadata->Incarnations();
   const ResumePoint resume = FindResumePoint(hello.cursor, rows, head);
-  if (!resume.known) ReportLostHistory(hello, resume);
+  if (!resume.known && !observing_) ReportLostHistory(hello, resume);
   session_ = SessionInfo{folder.id,
                          folder.name,
                          hello.agent_id,
@@ -264,7 +270,8 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
                 ChangeFeed::Options{.folder = folder.id,
                                     .agent_id = hello.agent_id,
                                     .incarnation = rows.back().id,
-                                    .after = resume.after},
+                                    .after = observing_ ? 0 : resume.after,
+                                    .inline_chunks = !observing_},
                 head);
   v1::Welcome* welcome = result.outgoing.emplace_back().message.mutable_welcome();
   DescribeServer(dependencies_->metadata->ServerId(), rows, welcome);
@@ -272,12 +279,17 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
   welcome->set_folder_id(folder.id);
   welcome->set_head_version(head);
   welcome->set_cursor_known(resume.known);
-  welcome->set_last_batch(last_batch);
-  dependencies_->log->Info("agent {} ({}) connected to folder {} from {}, at version {} of {}",
-                           hello.agent_name, HexEncode(hello.agent_id), folder.name, address_,
+  welcome->set_last_batch(last_batch_);
+  welcome->set_observing(observing_);
+  dependencies_->log->Info("agent {} ({}) {} folder {} from {}, at version {} of {}",
+                           hello.agent_name, HexEncode(hello.agent_id),
+                           observing_ ? "looks at" : "connected to", folder.name, address_,
                            resume.after, head);
-  SaveAgent(session_.applied);
-  const uint64_t key = dependencies_->sessions->Open(session_, weak_from_this());
+  uint64_t key = 0;
+  if (!observing_) {
+    SaveAgent(session_.applied);
+    key = dependencies_->sessions->Open(session_, weak_from_this());
+  }
   absl::MutexLock lock(&mutex_);
   session_key_ = key;
   head_ = std::max(head_, head);
@@ -307,7 +319,13 @@ void SyncStream::Follow(FolderId folder) {
   subscription_ = std::move(subscription);
 }
 
+absl::Status SyncStream::CheckObserver(const v1::Commit& message) {
+  if (message.batch() <= last_batch_ && message.inline_chunks().empty()) return absl::OkStatus();
+  return InvalidArgument("a stream that only looks at a folder commits nothing");
+}
+
 absl::Status SyncStream::HandleCommit(v1::Commit&& message, JobResult& result) {
+  if (observing_) FS_RETURN_IF_ERROR(CheckObserver(message));
   FS_ASSIGN_OR_RETURN(const std::vector<StoredChunk> chunks, assembler_.Add(std::move(message)));
   FS_RETURN_IF_ERROR(
       StoreChunks(dependencies_->metadata, dependencies_->chunks, session_.folder, chunks));
@@ -322,6 +340,7 @@ absl::Status SyncStream::HandleCommit(v1::Commit&& message, JobResult& result) {
 }
 
 absl::Status SyncStream::HandleApplied(const v1::Applied& message) {
+  if (observing_) return absl::OkStatus();
   FS_ASSIGN_OR_RETURN(session_.applied, FromProto(message.cursor()));
   session_.last_seen = dependencies_->clock->Now();
   uint64_t key = 0;

@@ -71,6 +71,8 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   void HandleMessage(JobResult& result);
   absl::Status HandleHello(const v1::Hello& message, JobResult& result);
   absl::Status HandleCommit(v1::Commit&& message, JobResult& result);
+  // Of a stream that only looks.
+  absl::Status CheckObserver(const v1::Commit& message);
   absl::Status HandleApplied(const v1::Applied& message);
   void ReadFeed(JobResult& result);
 
@@ -89,6 +91,8 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   CommitAssembler assembler_;
   std::optional<ChangeFeed> feed_;
   SessionInfo session_;
+  bool observing_ = false;
+  uint64_t last_batch_ = 0;  // when the stream began
   absl::Time saved_at_ = absl::InfinitePast();
 
   absl::Mutex mutex_;
