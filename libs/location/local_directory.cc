@@ -108,6 +108,7 @@ class PosixDirectory final : public LocalDirectory {
   const std::string& description() const override { return path_; }
   const RootIdentity& identity() const override { return identity_; }
   std::string StateDirectoryPath() const override {
+    if (!state_.ok()) return "";
     return fmt::format("/proc/self/fd/{}", state_.get());
   }
   bool HasFineGrainedTimes() const override { return fine_grained_; }
@@ -124,6 +125,8 @@ class PosixDirectory final : public LocalDirectory {
           "{} is another directory than the one that was synced (moved away, or a mount is gone)",
           path_);
     }
+    // Looked at, not synced: there may be no marker.
+    if (identity_.created && !lock_.ok()) return absl::OkStatus();
     absl::StatusOr<UniqueFd> state =
         OpenBeneath(there->get(), kStateDirectoryName, O_RDONLY | O_DIRECTORY);
     absl::StatusOr<std::string> marker =
@@ -366,7 +369,8 @@ absl::Status CheckNotInsideAnother(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RootIdentity> ReadOrMakeMarker(int root, int state) {
+// `make`: write one when there is none.
+absl::StatusOr<RootIdentity> ReadOrMakeMarker(int root, int state, bool make) {
   RootIdentity identity;
   FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(root));
   identity.device = info.st_dev;
@@ -378,19 +382,30 @@ absl::StatusOr<RootIdentity> ReadOrMakeMarker(int root, int state) {
       identity.root_id = *id;
       return identity;
     }
-  } else if (ErrnoOf(marker.status()) != ENOENT) {
+  } else if (state >= 0 && ErrnoOf(marker.status()) != ENOENT) {
     return Annotate(marker.status(), "cannot read the marker");
   }
   identity.root_id = RandomBytes(16);
   identity.created = true;
-  FS_RETURN_IF_ERROR(ReplaceFile(state, kMarker, HexEncode(identity.root_id) + "\n"));
+  if (make) FS_RETURN_IF_ERROR(ReplaceFile(state, kMarker, HexEncode(identity.root_id) + "\n"));
   return identity;
 }
 
-}  // namespace
+// A writer that opens a file during the short lease by which writers are found would signal.
+void IgnoreLeaseSignals() {
+  struct sigaction action {};
+  if (sigaction(SIGIO, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) {
+    signal(SIGIO, SIG_IGN);
+  }
+}
 
-absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::string& path,
-                                                                     const Clock* clock) {
+struct Root {
+  std::string path;  // canonical
+  UniqueFd fd;
+};
+
+// A directory that may be synced.
+absl::StatusOr<Root> OpenRoot(const std::string& path) {
   absl::StatusOr<std::string> canonical = CanonicalPath(path);
   if (!canonical.ok()) {
     return absl::IsNotFound(canonical.status())
@@ -399,24 +414,47 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::
   }
   FS_ASSIGN_OR_RETURN(UniqueFd root, OpenDirectory(*canonical));
   FS_RETURN_IF_ERROR(CheckNotInsideAnother(*canonical));
-  // A writer that opens a file during the short lease by which writers are found would signal.
-  struct sigaction action {};
-  if (sigaction(SIGIO, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) {
-    signal(SIGIO, SIG_IGN);
-  }
-  absl::StatusOr<UniqueFd> state = MakeStateDirectory(root.get(), std::string(kStateDirectoryName));
-  if (!state.ok()) return Annotate(state.status(), *canonical);
+  return Root{*std::move(canonical), std::move(root)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::string& path,
+                                                                     const Clock* clock) {
+  FS_ASSIGN_OR_RETURN(Root root, OpenRoot(path));
+  IgnoreLeaseSignals();
+  absl::StatusOr<UniqueFd> state =
+      MakeStateDirectory(root.fd.get(), std::string(kStateDirectoryName));
+  if (!state.ok()) return Annotate(state.status(), root.path);
   UniqueFd lock(openat(state->get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock.ok()) return ErrnoStatus(errno, fmt::format("{}: cannot make the lock", *canonical));
+  if (!lock.ok()) return ErrnoStatus(errno, fmt::format("{}: cannot make the lock", root.path));
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return FailedPrecondition("another agent syncs {} already", *canonical);
+    return FailedPrecondition("another agent syncs {} already", root.path);
   }
   FS_ASSIGN_OR_RETURN(UniqueFd tmp, MakeStateDirectory(state->get(), kTmp));
   FS_ASSIGN_OR_RETURN(UniqueFd trash, MakeStateDirectory(state->get(), kTrash));
-  FS_ASSIGN_OR_RETURN(RootIdentity identity, ReadOrMakeMarker(root.get(), state->get()));
+  FS_ASSIGN_OR_RETURN(RootIdentity identity,
+                      ReadOrMakeMarker(root.fd.get(), state->get(), /*make=*/true));
   return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
-      *std::move(canonical), clock, std::move(root), *std::move(state), std::move(tmp),
+      std::move(root.path), clock, std::move(root.fd), *std::move(state), std::move(tmp),
       std::move(trash), std::move(lock), std::move(identity)));
+}
+
+absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const std::string& path,
+                                                                           const Clock* clock) {
+  FS_ASSIGN_OR_RETURN(Root root, OpenRoot(path));
+  IgnoreLeaseSignals();
+  absl::StatusOr<UniqueFd> state =
+      OpenBeneath(root.fd.get(), kStateDirectoryName, O_RDONLY | O_DIRECTORY);
+  if (!state.ok()) {
+    if (ErrnoOf(state.status()) != ENOENT) return Annotate(state.status(), root.path);
+    state = UniqueFd();
+  }
+  FS_ASSIGN_OR_RETURN(RootIdentity identity,
+                      ReadOrMakeMarker(root.fd.get(), state->get(), /*make=*/false));
+  return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
+      std::move(root.path), clock, std::move(root.fd), *std::move(state), UniqueFd(), UniqueFd(),
+      UniqueFd(), std::move(identity)));
 }
 
 }  // namespace filesync

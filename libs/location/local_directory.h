@@ -29,9 +29,15 @@ class LocalDirectory : public Location {
   // directory: FailedPrecondition when another agent holds it.
   static absl::StatusOr<std::unique_ptr<LocalDirectory>> Open(const std::string& path,
                                                               const Clock* clock);
+  // The same without changing anything: makes nothing, takes no lock, and so stands beside a
+  // running agent. Only what looks, lists and reads may be called; CheckRoot does not ask for a
+  // marker that was not there.
+  static absl::StatusOr<std::unique_ptr<LocalDirectory>> OpenToLook(const std::string& path,
+                                                                    const Clock* clock);
   using Location::Open;
   virtual const RootIdentity& identity() const = 0;
-  // For SQLite and sockets, which take paths: "/proc/self/fd/N" of the state directory.
+  // For SQLite and sockets, which take paths: "/proc/self/fd/N" of the state directory; "" when
+  // it has none (OpenToLook).
   virtual std::string StateDirectoryPath() const = 0;
 };
 
