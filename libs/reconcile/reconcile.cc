@@ -86,12 +86,17 @@ Action TwoWay(const std::optional<Entry>& base, const Side& local, const Side& r
   const bool remote_quiet = remote.state == State::kUnchanged || remote.state == State::kAbsent;
   if (local_quiet && remote_quiet) return Make(Kind::kNothing, "nothing changed");
   if (local_quiet) {
-    return remote.state == State::kDeleted ? Make(Kind::kDeleteLocal, "deleted there")
-                                           : Make(Kind::kDownload, "changed there");
+    if (remote.state == State::kDeleted) return Make(Kind::kDeleteLocal, "deleted there");
+    if (!base.has_value()) return Make(Kind::kDownload, "new there");
+    return Make(Kind::kDownload, EqualContent(remote.entry, *base)
+                                     ? "permissions or time changed there"
+                                     : "changed there");
   }
   if (remote_quiet) {
-    return local.state == State::kDeleted ? Make(Kind::kDeleteRemote, "deleted here")
-                                          : Make(Kind::kUpload, "changed here");
+    if (local.state == State::kDeleted) return Make(Kind::kDeleteRemote, "deleted here");
+    if (!base.has_value()) return Make(Kind::kUpload, "new here");
+    return Make(Kind::kUpload, EqualContent(local.entry, *base) ? "permissions or time changed here"
+                                                                : "changed here");
   }
   if (local.state == State::kDeleted && remote.state == State::kDeleted) {
     return Make(Kind::kAgree, "deleted on both sides");
