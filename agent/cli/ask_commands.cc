@@ -1,10 +1,9 @@
 #include "agent/cli/ask_commands.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include "agent/cli/control.h"
 #include "agent/cli/display.h"
 #include "agent/cli/exit_code.h"
+#include "agent/cli/print.h"
 #include "libs/base/clock.h"
 #include "libs/base/status.h"
 
@@ -47,22 +46,6 @@ void Print(const control::v1::Status& status) {
 constexpr absl::Duration kPoll = absl::Milliseconds(100);
 // An agent that was just started does not answer yet.
 constexpr absl::Duration kGrace = absl::Seconds(5);
-
-int Complain(const absl::Status& status) {
-  fmt::print(stderr, "syncagent: {}\n", ToStd(status.message()));
-  return absl::IsNotFound(status) ? kExitUsage : kExitSomeFailed;
-}
-
-int PrintJson(const google::protobuf::Message& message) {
-  std::string json;
-  google::protobuf::util::JsonPrintOptions print;
-  print.add_whitespace = true;
-  if (!google::protobuf::util::MessageToJsonString(message, &json, print).ok()) {
-    return Complain(Internal("the answer can't be printed as JSON"));
-  }
-  fmt::print("{}", json);
-  return kExitInSync;
-}
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "agent/cli/action_list.h"
 #include "agent/engine/state/state.h"
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
@@ -23,7 +24,9 @@ namespace {
 
 constexpr char kSocket[] = "control.sock";
 constexpr uint32_t kLargestMessage = 4 << 20;
-constexpr int kTimeoutSeconds = 5;
+constexpr int kTimeoutSeconds = 10;
+constexpr size_t kMostListed = 20'000;
+constexpr size_t kMessageOverhead = 8;
 
 // By a handle of the state directory, as a socket's path has room for 107 bytes only.
 absl::StatusOr<sockaddr_un> SocketAddress(int state_directory) {
@@ -146,6 +149,9 @@ class SocketServer final : public ControlServer {
       case control::v1::ControlRequest::kIgnoreTest:
         Explain(request.ignore_test(), response);
         return;
+      case control::v1::ControlRequest::kList:
+        List(response);
+        return;
       case control::v1::ControlRequest::kStatus:
         break;
       case control::v1::ControlRequest::REQUEST_NOT_SET:
@@ -153,6 +159,25 @@ class SocketServer final : public ControlServer {
         return;
     }
     ToProto(sync_->status(), /*running=*/true, response.mutable_status());
+  }
+
+  void List(control::v1::ControlResponse& response) {
+    const absl::StatusOr<PendingList> list = sync_->Pending(kMostListed);
+    if (!list.ok()) {
+      response.set_error(std::string(ToStd(list.status().message())));
+      return;
+    }
+    control::v1::PendingReport* report = response.mutable_pending();
+    report->set_running(true);
+    report->set_state(EscapeForPeople(sync_->status().state_text));
+    report->set_total(list->total);
+    size_t bytes = 0;
+    for (const PendingPath& path : list->paths) {
+      control::v1::PlannedAction action = ToProto(path);
+      bytes += action.ByteSizeLong() + kMessageOverhead;
+      if (bytes > kLargestMessage / 2) break;
+      *report->add_pending() = std::move(action);
+    }
   }
 
   void Explain(const control::v1::IgnoreTestRequest& request,
@@ -277,6 +302,17 @@ absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory) {
   if (running.ok()) return std::move(*running->mutable_status());
   if (!NobodyListens(running.status())) return running.status();
   return ReadState(*canonical, state.get());
+}
+
+absl::StatusOr<control::v1::PendingReport> RequestList(const std::string& directory) {
+  FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(canonical));
+  control::v1::ControlRequest request;
+  request.mutable_list();
+  absl::StatusOr<control::v1::ControlResponse> answer = AskRunningAgent(state.get(), request);
+  if (answer.ok()) return std::move(*answer->mutable_pending());
+  if (NobodyListens(answer.status())) return Unavailable("no agent runs for {}", canonical);
+  return answer.status();
 }
 
 absl::Status RequestPause(const std::string& directory, bool paused) {

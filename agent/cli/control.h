@@ -24,6 +24,10 @@ absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(const std::str
 // The state of a directory, from the running agent, or, when none runs, from its state file.
 absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory);
 
+// What waits in a directory, from the running agent. NotFound: it is no synced directory;
+// Unavailable: no agent runs for it.
+absl::StatusOr<control::v1::PendingReport> RequestList(const std::string& directory);
+
 // Tells the running agent to pause or to go on. NotFound: it is no synced directory; Unavailable:
 // no agent runs for it.
 absl::Status RequestPause(const std::string& directory, bool paused);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "absl/time/clock.h"
+#include "agent/cli/action_list.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -13,26 +14,6 @@ constexpr absl::Duration kSpeedWindow = absl::Milliseconds(500);
 
 std::string Timestamp() {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
-}
-
-const char* Verb(SyncEvent::Kind kind) {
-  switch (kind) {
-    case SyncEvent::Kind::kUploaded:
-      return "sent";
-    case SyncEvent::Kind::kDownloaded:
-      return "received";
-    case SyncEvent::Kind::kDeletedHere:
-      return "deleted here";
-    case SyncEvent::Kind::kDeletedThere:
-      return "deleted there";
-    case SyncEvent::Kind::kMoved:
-      return "moved";
-    case SyncEvent::Kind::kConflict:
-      return "conflict";
-    case SyncEvent::Kind::kFailed:
-      return "failed";
-  }
-  return "";
 }
 
 const char* LevelName(LogLevel level) {
@@ -97,12 +78,8 @@ void Display::Log(LogLevel level, std::string_view message) {
 }
 
 void Display::Event(const std::string& label, const SyncEvent& event) {
-  std::string text = fmt::format("{} {}", Verb(event.kind), event.path.ForPeople());
+  std::string text = DescribeDone(event);
   if (!label.empty()) text = fmt::format("[{}] {}", label, text);
-  if (!event.detail.empty()) {
-    const char* arrow = event.kind == SyncEvent::Kind::kFailed ? ": " : " -> ";
-    text += arrow + EscapeForPeople(event.detail);
-  }
   absl::MutexLock lock(&mutex_);
   Line(stdout, text);
 }

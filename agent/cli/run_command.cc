@@ -8,10 +8,14 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "agent/cli/action_list.h"
 #include "agent/cli/agent_metrics.h"
 #include "agent/cli/control.h"
 #include "agent/cli/display.h"
 #include "agent/cli/exit_code.h"
+#include "agent/cli/one_shot.h"
+#include "agent/cli/print.h"
+#include "agent/cli/sync_options.h"
 #include "agent/engine/grpc_link.h"
 #include "agent/engine/location_sync.h"
 #include "libs/base/status.h"
@@ -22,8 +26,6 @@ namespace filesync {
 namespace {
 
 constexpr int kTickMilliseconds = 100;
-// A one-shot run gives up on a server that was never reached after this many tries.
-constexpr uint64_t kConnectionTries = 5;
 
 // SIGINT and SIGTERM as something to poll. Made before any thread, so that all inherit it.
 UniqueFd BlockStopSignals() {
@@ -40,6 +42,7 @@ UniqueFd BlockStopSignals() {
 struct Running {
   std::unique_ptr<LocationSync> sync;
   std::unique_ptr<ControlServer> control;
+  std::unique_ptr<ActionList> actions;
   // With a schedule: its next moment, and whether it is waited for.
   absl::Time next = absl::InfinitePast();
   bool resting = false;
@@ -65,7 +68,9 @@ class SyncCommand {
     }
     const int code = Loop();
     display_.Finish();
-    if (options_.command == Command::kSync) {
+    if (options_.json) {
+      PrintReport(code);
+    } else if (options_.command == Command::kSync) {
       for (const SyncStatus& status : Statuses()) display_.Summary(status);
     }
     // Sockets and metrics go before what they ask.
@@ -101,23 +106,21 @@ class SyncCommand {
   }
 
   absl::Status StartOne(const FolderDirectory& location) {
-    LocationSyncOptions options;
-    options.directory = location.directory;
-    options.folder = location.folder;
-    options.agent_name = options_.name;
-    options.server = options_.server;
-    options.mode = options_.mode;
-    options.policies = options_.policies;
-    options.filters = options_.filters;
-    options.max_delete = options_.max_delete;
-    options.ignore_pause = options_.command == Command::kSync;
     FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server, &limits_));
+    FS_ASSIGN_OR_RETURN(LocationParts parts,
+                        OpenParts(location.directory, std::move(link), &clock_, &log_));
     Running running;
-    FS_ASSIGN_OR_RETURN(running.sync,
-                        LocationSync::Create(std::move(options), std::move(link), &clock_, &log_));
+    FS_ASSIGN_OR_RETURN(running.sync, LocationSync::Create(ToSyncOptions(options_, location),
+                                                           std::move(parts), &clock_, &log_));
     LocationSync* sync = running.sync.get();
+    running.actions = std::make_unique<ActionList>();
+    ActionList* actions = options_.command == Command::kSync ? running.actions.get() : nullptr;
     const std::string label = options_.locations.size() > 1 ? location.folder : "";
-    sync->OnEvent([this, label](const SyncEvent& event) {
+    sync->OnEvent([this, label, actions](const SyncEvent& event) {
+      if (options_.json && actions != nullptr) {
+        actions->Add(event);
+        return;
+      }
       // A failure is in the log already.
       if (event.kind != SyncEvent::Kind::kFailed) display_.Event(label, event);
     });
@@ -127,6 +130,24 @@ class SyncCommand {
     FS_ASSIGN_OR_RETURN(running.control, StartControlServer(location.directory, sync, &log_));
     running_.push_back(std::move(running));
     return absl::OkStatus();
+  }
+
+  // What was done, as JSON.
+  void PrintReport(int code) {
+    control::v1::SyncReport report;
+    report.set_exit_code(code);
+    for (size_t i = 0; i < running_.size(); ++i) {
+      control::v1::LocationReport* location = report.add_locations();
+      const SyncStatus status = running_[i].sync->status();
+      const absl::StatusOr<PendingList> pending = running_[i].sync->Pending(SIZE_MAX);
+      if (pending.ok()) running_[i].actions->AddUnsettled(*pending);
+      running_[i].actions->Fill(location);
+      location->set_directory(EscapeForPeople(options_.locations[i].directory));
+      location->set_folder(EscapeForPeople(status.folder));
+      location->set_state(EscapeForPeople(status.state_text));
+      location->set_last_error(EscapeForPeople(status.last_error));
+    }
+    PrintJson(report);
   }
 
   // Rests when all is done until the schedule's next moment, then syncs until all is done.
@@ -169,35 +190,16 @@ class SyncCommand {
       if (options_.schedule.has_value() && options_.command == Command::kRun) {
         for (size_t i = 0; i < running_.size(); ++i) FollowSchedule(statuses[i], running_[i]);
       }
-      display_.State(statuses);
+      if (!options_.json) display_.State(statuses);
       if (options_.command != Command::kSync) continue;
       int worst = kExitInSync;
       bool all_done = true;
       for (const SyncStatus& status : statuses) {
-        const int code = Outcome(status);
+        const int code = OneShotOutcome(status);
         all_done = all_done && code >= 0;
         worst = std::max(worst, code);
       }
       if (all_done) return worst;
-    }
-  }
-
-  // A one-shot run's exit code for this location; -1 while it goes on.
-  static int Outcome(const SyncStatus& status) {
-    switch (status.state) {
-      case SyncState::kInSync:
-        return kExitInSync;
-      case SyncState::kIncomplete:
-        if (status.settled_failures < status.failed_count) return -1;
-        return status.held_conflicts == status.failed_count ? kExitConflicts : kExitSomeFailed;
-      case SyncState::kHeld:
-        return kExitHeld;
-      case SyncState::kHalted:
-        return kExitHalted;
-      case SyncState::kOffline:
-        return status.connection_failures >= kConnectionTries ? kExitUnreachable : -1;
-      default:
-        return -1;
     }
   }
 

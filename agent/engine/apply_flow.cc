@@ -174,6 +174,7 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
   } else {
     action = Decide(*context_, *situation);
   }
+  situation->why = action.why;
   Item item;
   item.target = entry;
   switch (action.kind) {
@@ -332,7 +333,7 @@ void ApplyFlow::Finish(Round& round) {
   std::sort(round.items.begin(), round.items.end(),
             [](const Item& a, const Item& b) { return a.target.path < b.target.path; });
   Installer installer(context_);
-  std::vector<std::pair<SyncEvent::Kind, RelPath>> events;
+  std::vector<SyncEvent> events;
   auto settle = [&](Item& item, const Installed& installed) {
     const RelPath& path = item.target.path;
     switch (installed.kind) {
@@ -343,14 +344,18 @@ void ApplyFlow::Finish(Round& round) {
         if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
         if (item.target.IsLive()) {
           round.rows.push_back({item.target, context_->incarnation, installed.fingerprint});
-          events.emplace_back(SyncEvent::Kind::kDownloaded, path);
+          events.push_back({.kind = SyncEvent::Kind::kDownloaded,
+                            .path = path,
+                            .bytes = item.fetch >= 0 ? item.target.content.size : 0,
+                            .why = item.situation.why});
           if (context_->on_propagation && item.target.committed_at_ns > 0) {
             context_->on_propagation(context_->clock->Now() -
                                      absl::FromUnixNanos(item.target.committed_at_ns));
           }
         } else {
           round.forget.push_back(path);
-          events.emplace_back(SyncEvent::Kind::kDeletedHere, path);
+          events.push_back(
+              {.kind = SyncEvent::Kind::kDeletedHere, .path = path, .why = item.situation.why});
         }
         return;
       case Installed::Kind::kOccupied:
@@ -417,7 +422,7 @@ void ApplyFlow::Finish(Round& round) {
       context_->Dirty(entry.path);
     }
   }
-  for (const auto& [kind, path] : events) context_->Emit(kind, path);
+  for (SyncEvent& event : events) context_->Emit(std::move(event));
   if (recorded.ok() && round.through.has_value()) {
     (void)context_->link->SendApplied(*round.through);
   }

@@ -40,6 +40,8 @@ class ApplyFlow {
   bool Idle() const {
     return slices_.empty() && rounds_.empty() && large_.empty() && joined_.entries.empty();
   }
+  // What was received is in the base or in the remote rows.
+  bool SlicesDone() const { return slices_.empty() && rounds_.empty() && joined_.entries.empty(); }
   size_t waiting_slices() const { return slices_.size(); }
 
  private:

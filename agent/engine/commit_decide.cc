@@ -103,7 +103,7 @@ void CommitFlow::NoteConflict(const RelPath& path, const Action& action) {
     case Action::Kind::kDeleteLocal:
     case Action::Kind::kDeleteRemote:
       ++context_->stats.conflicts;
-      context_->Emit(SyncEvent::Kind::kConflict, path, action.why);
+      context_->Emit({.kind = SyncEvent::Kind::kConflict, .path = path, .why = action.why});
       return;
     default:
       return;
@@ -138,6 +138,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     context_->busy.erase(path);
   }
   const Action action = Decide(*context_, situation);
+  situation.why = action.why;
   if (action.conflict) NoteConflict(path, action);
   switch (action.kind) {
     case Action::Kind::kNothing: {
@@ -189,7 +190,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     case Action::Kind::kConflictLocalAside: {
       LocalEntry local = situation.look.entry;
       if (situation.file.has_value()) local.fingerprint = situation.file->fingerprint;
-      const absl::StatusOr<RelPath> copy = MoveToConflictCopy(*context_, local);
+      const absl::StatusOr<RelPath> copy = MoveToConflictCopy(*context_, local, action.why);
       absl::Status status = copy.status();
       // With no base, the server's entry simply arrives.
       if (status.ok()) status = context_->state->DeleteBase(path);
@@ -235,6 +236,10 @@ void CommitFlow::AddUpload(Situation& situation, const Round& round, Batch& batc
   pending.fingerprint =
       situation.file.has_value() ? situation.file->fingerprint : situation.look.entry.fingerprint;
   pending.change.base_version = situation.BaseVersion();
+  pending.why = situation.why;
+  const bool known = (situation.base.has_value() && EqualContent(entry, situation.base->entry)) ||
+                     (situation.origin.has_value() && situation.origin->hash == entry.content.hash);
+  pending.bytes = known ? 0 : entry.content.size;
   if (const auto origin = context_->conflict_origin.find(situation.path);
       origin != context_->conflict_origin.end()) {
     pending.change.conflict_of = origin->second;
@@ -260,6 +265,7 @@ void CommitFlow::AddDeletion(const Situation& situation, Batch& batch) {
   pending.change.entry.path = situation.path;
   pending.change.entry.type = EntryType::kTombstone;
   pending.change.base_version = situation.BaseVersion();
+  pending.why = situation.why;
   batch.deletions[situation.path] = batch.changes.size();
   batch.changes.push_back(std::move(pending));
 }
@@ -287,6 +293,7 @@ void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
   directory.change.entry.path = situation.path;
   directory.change.base_version = situation.remote->version;
   directory.fingerprint = situation.look.entry.fingerprint;
+  directory.why = situation.why;
   batch.changes.push_back(std::move(directory));
   // No fingerprint: it is not here yet.
   PendingChange file;
@@ -298,7 +305,10 @@ void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
   file.change.conflict_of = situation.path;
   batch.changes.push_back(std::move(file));
   ++context_->stats.conflicts;
-  context_->Emit(SyncEvent::Kind::kConflict, situation.path, copy.ForPeople());
+  context_->Emit({.kind = SyncEvent::Kind::kConflict,
+                  .path = situation.path,
+                  .to = copy,
+                  .why = situation.why});
   context_->scan_subtree(situation.path);
 }
 

@@ -198,7 +198,11 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
       FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, state.GetBase(path));
       if (base.has_value() && base->entry.version > outcome.version) return absl::OkStatus();
       if (!entry.IsLive()) {
-        context_->Emit(SyncEvent::Kind::kDeletedThere, path);
+        // The other half tells of a move.
+        if (entry.moved_to.IsRoot()) {
+          context_->Emit(
+              {.kind = SyncEvent::Kind::kDeletedThere, .path = path, .why = pending.why});
+        }
         return state.DeleteBase(path);
       }
       Entry committed = entry;
@@ -208,7 +212,18 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
         context_->Dirty(path);
         return state.PutRemote(committed);
       }
-      context_->Emit(SyncEvent::Kind::kUploaded, path);
+      if (entry.moved_from.IsRoot()) {
+        context_->Emit({.kind = SyncEvent::Kind::kUploaded,
+                        .path = path,
+                        .bytes = pending.bytes,
+                        .why = pending.why});
+      } else {
+        context_->Emit({.kind = SyncEvent::Kind::kMovedThere,
+                        .path = entry.moved_from,
+                        .to = path,
+                        .bytes = pending.bytes,
+                        .why = "renamed here"});
+      }
       return state.PutBase({committed, context_->incarnation, pending.fingerprint});
     }
     case ChangeOutcome::Kind::kSuperseded: {

@@ -31,6 +31,8 @@ class DeletionGate {
   size_t waiting() const { return seen_.size(); }
   // How many entries a person is to decide about.
   uint64_t held_entries();
+  const std::set<RelPath>& held() const { return held_; }
+  bool HeldAtOrAbove(const RelPath& path) const;
   // A scan ended: what is held and there again is looked at again.
   void Recheck();
   // Lets go what is held; its paths are looked at again.
@@ -42,7 +44,6 @@ class DeletionGate {
   bool Settled(absl::Time now) const;
   bool Judge(absl::Time now);
   absl::StatusOr<uint64_t> Count(const std::set<RelPath>& paths) const;
-  bool HeldAtOrAbove(const RelPath& path) const;
 
   EngineContext* const context_;
   const BrakeLimit limit_;

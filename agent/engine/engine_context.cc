@@ -40,13 +40,19 @@ bool InFlight::Release(const RelPath& path) {
   return asked;
 }
 
+std::vector<RelPath> InFlight::Paths() const {
+  std::vector<RelPath> paths;
+  for (const auto& [path, asked] : claimed_) paths.push_back(path);
+  return paths;
+}
+
 void EngineContext::Fail(const RelPath& path, const absl::Status& why) {
   const bool known = failures.all().contains(path);
   const absl::Duration wait = failures.Add(path, why);
   dirty.Postpone(path, clock->Now() + wait);
   if (known) return;
   log->Warn("{}: {}", path.ForPeople(), ToStd(why.message()));
-  Emit(SyncEvent::Kind::kFailed, path, std::string(ToStd(why.message())));
+  Emit({.kind = SyncEvent::Kind::kFailed, .path = path, .why = std::string(ToStd(why.message()))});
 }
 
 void EngineContext::Hold(const RelPath& path, const char* why) {
@@ -56,7 +62,7 @@ void EngineContext::Hold(const RelPath& path, const char* why) {
   if (!news) return;
   ++stats.conflicts;
   log->Warn("{}: {}", path.ForPeople(), why);
-  Emit(SyncEvent::Kind::kFailed, path, why);
+  Emit({.kind = SyncEvent::Kind::kFailed, .path = path, .why = why});
 }
 
 bool EngineContext::RetryIsPlanned(const RelPath& path) const {

@@ -34,13 +34,16 @@ struct SyncEvent {
     kDownloaded,
     kDeletedHere,
     kDeletedThere,
-    kMoved,
+    kMovedHere,
+    kMovedThere,
     kConflict,
     kFailed
   };
   Kind kind;
   RelPath path;
-  std::string detail;  // where it moved, the conflict copy's name, the reason
+  RelPath to;          // where it moved, the conflict copy; the root: nowhere
+  uint64_t bytes = 0;  // of new content
+  std::string why;     // a short reason
 };
 
 // Counters since the start; any thread.
@@ -84,6 +87,7 @@ class InFlight {
   // True when somebody asked for it meanwhile: it must be looked at again.
   bool Release(const RelPath& path);
   bool Contains(const RelPath& path) const { return claimed_.contains(path); }
+  std::vector<RelPath> Paths() const;
   size_t size() const { return claimed_.size(); }
 
  private:
@@ -123,6 +127,8 @@ struct EngineContext {
   std::string incarnation;
   // Conflict copies that were made and not committed yet, and of which path they are.
   std::map<RelPath, RelPath> conflict_origin;
+  // Of which files the content is fetched; null: of all. The others are staged without it.
+  std::function<bool(const Entry&)> fetches;
   // Asks for a scan of a subtree; set by the engine.
   std::function<void(const RelPath&)> scan_subtree;
   // Published head of the folder, as far as known.
@@ -166,8 +172,8 @@ struct EngineContext {
   void Hold(const RelPath& path, const char* why);
   // True when `path` failed and its next attempt has its moment: nothing is to hurry it.
   bool RetryIsPlanned(const RelPath& path) const;
-  void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "") {
-    if (on_event) on_event({kind, path, std::move(detail)});
+  void Emit(SyncEvent event) {
+    if (on_event) on_event(event);
   }
 };
 

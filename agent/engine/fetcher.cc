@@ -154,6 +154,12 @@ ListReader Fetcher::ListReaderFor(FolderId folder, const FetchItem& item) {
   };
 }
 
+// For a dry run: what would be fetched, without its bytes.
+absl::Status Fetcher::StageWithoutContent(FetchItem& item) {
+  FS_ASSIGN_OR_RETURN(item.staged, context_->location->Stage(item.entry.content.size));
+  return item.staged->SetMetadata(item.entry.mode, item.entry.mtime_ns);
+}
+
 void Fetcher::Fetch(FolderId folder, const InlineChunks& inline_chunks,
                     std::vector<FetchItem>& items) {
   for (size_t begin = 0; begin < items.size();) {
@@ -161,6 +167,10 @@ void Fetcher::Fetch(FolderId folder, const InlineChunks& inline_chunks,
     uint64_t bytes = 0;
     while (begin < items.size() && group.size() < kGroupFiles && bytes < kGroupBytes) {
       FetchItem& item = items[begin++];
+      if (context_->fetches && !context_->fetches(item.entry)) {
+        item.status = StageWithoutContent(item);
+        continue;
+      }
       bytes += item.entry.content.size;
       Assembly assembly(context_, &item);
       item.status = assembly.Plan(ListReaderFor(folder, item), inline_chunks);

@@ -33,6 +33,7 @@ class Fetcher {
 
  private:
   class Assembly;
+  absl::Status StageWithoutContent(FetchItem& item);
   ListReader ListReaderFor(FolderId folder, const FetchItem& item);
   absl::Status FetchGroup(FolderId folder, const InlineChunks& inline_chunks,
                           std::vector<Assembly>& group);

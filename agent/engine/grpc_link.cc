@@ -55,6 +55,7 @@ absl::StatusOr<WelcomeInfo> ToWelcome(const v1::Welcome& message) {
   welcome.head_version = message.head_version();
   welcome.cursor_known = message.cursor_known();
   welcome.last_batch = message.last_batch();
+  welcome.observing = message.observing();
   const v1::Limits& limits = message.limits();
   if (limits.changes_per_message() > 0) welcome.changes_per_message = limits.changes_per_message();
   if (limits.changes_per_batch() > 0) welcome.changes_per_batch = limits.changes_per_batch();
@@ -371,7 +372,8 @@ class GrpcLink final : public ServerLink {
       message->set_agent_id(hello.agent_id);
       message->set_agent_name(hello.agent_name);
       message->set_folder(hello.folder);
-      message->set_create_folder(true);
+      message->set_create_folder(!hello.observe);
+      message->set_observe(hello.observe);
       ToProto(hello.cursor, message->mutable_cursor());
       message->set_software("syncagent 0.1.0");
       absl::MutexLock lock(&write_mutex_);

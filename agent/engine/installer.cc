@@ -10,7 +10,8 @@ constexpr uint32_t kNewParentMode = 0755;
 
 }  // namespace
 
-absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEntry& local) {
+absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEntry& local,
+                                           const char* why) {
   const int64_t now = absl::ToUnixSeconds(context.clock->Now());
   for (int attempt = 0; attempt < kConflictNameAttempts; ++attempt) {
     const RelPath copy = ConflictCopyPath(local.path, now, context.agent_name, attempt);
@@ -23,7 +24,7 @@ absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEn
     ++context.stats.conflicts;
     context.log->Info("conflict: {} was changed here and elsewhere; what was here is now {}",
                       local.path.ForPeople(), copy.ForPeople());
-    context.Emit(SyncEvent::Kind::kConflict, local.path, copy.ForPeople());
+    context.Emit({.kind = SyncEvent::Kind::kConflict, .path = local.path, .to = copy, .why = why});
     context.Dirty(copy);
     return copy;
   }
@@ -53,7 +54,9 @@ Installed Installer::FromResult(const absl::StatusOr<ApplyResult>& result) {
 }
 
 absl::Status Installer::PutAside(const LocalEntry& local) {
-  FS_ASSIGN_OR_RETURN(const RelPath copy, MoveToConflictCopy(*context_, local));
+  FS_ASSIGN_OR_RETURN(
+      const RelPath copy,
+      MoveToConflictCopy(*context_, local, "a file here, a directory there is needed"));
   Changed(copy);
   FS_RETURN_IF_ERROR(context_->state->DeleteBase(local.path));
   return absl::OkStatus();
@@ -86,6 +89,8 @@ absl::Status Installer::EnsureParent(const RelPath& path) {
   }
   Changed(parent);
   touched_.push_back(parent);
+  context_->Emit(
+      {.kind = SyncEvent::Kind::kDownloaded, .path = parent, .why = "needed for what is in it"});
   return absl::OkStatus();
 }
 
@@ -113,6 +118,9 @@ bool Installer::RemoveDeletable(const RelPath& directory) {
     const absl::StatusOr<ApplyResult> removed =
         context_->location->Remove(entry.path, entry.fingerprint);
     if (!removed.ok() || removed->kind != ApplyKind::kApplied) return false;
+    context_->Emit({.kind = SyncEvent::Kind::kDeletedHere,
+                    .path = entry.path,
+                    .why = "ignored and deletable, and its directory goes"});
   }
   Changed(directory);
   return true;

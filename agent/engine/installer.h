@@ -51,7 +51,8 @@ class Installer {
 };
 
 // Moves the local file or symlink out of the way, as a conflict copy beside it, and remembers
-// that it has to be committed. Returns the copy's path.
-absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEntry& local);
+// that it has to be committed; `why`: a short reason. Returns the copy's path.
+absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEntry& local,
+                                           const char* why);
 
 }  // namespace filesync

@@ -81,7 +81,8 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   FS_RETURN_IF_ERROR(state_->SetIncarnations(welcome.incarnations));
   context_.incarnation = current;
   context_.head_version = welcome.head_version;
-  hold_local_until_ = cursor.incarnation.empty() ? welcome.head_version : 0;
+  const bool remote_first = cursor.incarnation.empty() || options_.step_by_step;
+  hold_local_until_ = remote_first ? welcome.head_version : 0;
   context_.welcome = welcome;
   {
     absl::MutexLock lock(&slices_mutex_);

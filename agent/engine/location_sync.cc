@@ -20,7 +20,6 @@ constexpr absl::Duration kLimitedRescan = absl::Seconds(15);
 constexpr absl::Duration kHaltRecheck = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
 constexpr absl::Duration kModifyingDelay = absl::Milliseconds(200);
-constexpr char kStateFile[] = "/state.db";
 
 std::string RootKey(const RootIdentity& identity) {
   std::string key = identity.root_id;
@@ -29,39 +28,24 @@ std::string RootKey(const RootIdentity& identity) {
   return key;
 }
 
-// A state file that is damaged is set aside, and all of it found again by a merge.
-absl::StatusOr<std::unique_ptr<State>> OpenState(const std::string& path, Clock& clock,
-                                                 Logger& log) {
-  absl::StatusOr<std::unique_ptr<State>> state = State::Open(path);
-  if (!absl::IsDataLoss(state.status())) return state;
-  FS_ASSIGN_OR_RETURN(const std::string aside,
-                      SetFileAside(path, {"-wal", "-shm"}, absl::ToUnixSeconds(clock.Now())));
-  log.Warn("{}; it was set aside, and both sides are compared anew", Describe(state.status()));
-  return State::Open(path);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocationSync>> LocationSync::Create(LocationSyncOptions options,
-                                                                   std::unique_ptr<ServerLink> link,
+                                                                   LocationParts parts,
                                                                    Clock* clock, Logger* log) {
-  FS_ASSIGN_OR_RETURN(std::unique_ptr<LocalDirectory> directory,
-                      LocalDirectory::Open(options.directory, clock));
-  FS_ASSIGN_OR_RETURN(std::unique_ptr<State> state,
-                      OpenState(directory->StateDirectoryPath() + kStateFile, *clock, *log));
-  std::unique_ptr<LocationSync> sync(new LocationSync(
-      std::move(options), std::move(directory), std::move(state), std::move(link), clock, log));
+  std::unique_ptr<LocationSync> sync(
+      new LocationSync(std::move(options), std::move(parts), clock, log));
   FS_RETURN_IF_ERROR(sync->Begin());
   return sync;
 }
 
-LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDirectory> directory,
-                           std::unique_ptr<State> state, std::unique_ptr<ServerLink> link,
-                           Clock* clock, Logger* log)
+LocationSync::LocationSync(LocationSyncOptions options, LocationParts parts, Clock* clock,
+                           Logger* log)
     : options_(std::move(options)),
-      directory_(std::move(directory)),
-      state_(std::move(state)),
-      link_(std::move(link)),
+      directory_(std::move(parts.directory)),
+      state_(std::move(parts.state)),
+      link_(std::move(parts.link)),
+      watches_(parts.watches),
       clock_(clock),
       log_(log),
       preparer_(directory_.get(), clock),
@@ -83,6 +67,7 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
   context_.agent_name = options_.agent_name;
   context_.mode = options_.mode;
   context_.policies = options_.policies;
+  context_.fetches = std::move(parts.fetches);
   context_.scan_subtree = [this](const RelPath& path) {
     if (observer_ != nullptr) observer_->RequestScan(path);
   };
@@ -172,7 +157,8 @@ void LocationSync::OnPropagation(std::function<void(absl::Duration)> callback) {
 }
 
 void LocationSync::Start() {
-  absl::StatusOr<std::unique_ptr<Watcher>> watcher = directory_->NewWatcher();
+  absl::StatusOr<std::unique_ptr<Watcher>> watcher = std::unique_ptr<Watcher>();
+  if (watches_) watcher = directory_->NewWatcher();
   if (!watcher.ok()) {
     log_->Warn("{}: changes are found by scanning only: {}", directory_->description(),
                Describe(watcher.status()));
@@ -387,13 +373,21 @@ void LocationSync::HandleHalt() {
   link_->Disconnect();
 }
 
+// Step by step, what is received waits for the scans; unless these wait for it.
+bool LocationSync::Looking() const {
+  return options_.step_by_step && context_.dirty.size() <= kCongestedFrom &&
+         (!scanned_ || (observer_ != nullptr && observer_->Scanning()));
+}
+
 bool LocationSync::WorkFlows() {
+  if (Looking()) return false;
   bool moved = apply_->Step();
-  bool may_commit = true;
+  bool may_commit = !options_.step_by_step || apply_->SlicesDone();
   if (hold_local_until_ > 0) {
     const absl::StatusOr<Cursor> cursor = state_->GetCursor();
-    may_commit = cursor.ok() && cursor->version >= hold_local_until_;
-    if (may_commit) hold_local_until_ = 0;
+    const bool through = cursor.ok() && cursor->version >= hold_local_until_;
+    if (through) hold_local_until_ = 0;
+    may_commit = may_commit && through;
   }
   if (may_commit) moved = commit_->Step() || moved;
   return moved;
@@ -419,7 +413,8 @@ absl::Duration LocationSync::UntilNext(absl::Duration most) const {
   absl::Time next = now + most;
   if (context_.halt.ok()) {
     if (connection_ == Connection::kIdle) next = std::min(next, next_connect_);
-    if (context_.welcome.has_value() && !commit_->Resolving() && hold_local_until_ == 0) {
+    if (context_.welcome.has_value() && !commit_->Resolving() && hold_local_until_ == 0 &&
+        !Looking()) {
       next = std::min(next, context_.dirty.NextTime());
     }
   }

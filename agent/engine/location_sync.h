@@ -18,8 +18,8 @@
 #include "agent/engine/apply_flow.h"
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/engine_context.h"
+#include "agent/engine/location_parts.h"
 #include "agent/engine/observer.h"
-#include "libs/location/local_directory.h"
 
 namespace filesync {
 
@@ -33,6 +33,9 @@ struct LocationSyncOptions {
   FilterOptions filters;
   BrakeLimit max_delete;
   bool ignore_pause = false;  // for a run that was asked for now
+  // Looks first, receives then and sends last, so that what it does depends on the two sides and
+  // not on which news is faster: for a run that ends by itself.
+  bool step_by_step = false;
   absl::Duration rescan_interval = absl::Hours(1);
   absl::Duration trash_age = absl::Hours(24 * 30);
 };
@@ -55,6 +58,28 @@ struct FailedPathInfo {
   std::string path;  // for people
   std::string reason;
   int attempts = 0;
+};
+
+// A path that is not in step yet, and why.
+struct PendingPath {
+  enum class Kind : uint8_t {
+    kToSend,     // changed here
+    kToReceive,  // changed there
+    kFailed,     // tried again later
+    kConflict,   // waits for a person's decision
+    kHeld,       // a deletion that the brake holds
+  };
+  Kind kind = Kind::kToSend;
+  RelPath path;
+  bool deletion = false;  // what is to be sent or received
+  std::string reason;
+  int attempts = 0;                                  // failed
+  absl::Time next_attempt = absl::InfiniteFuture();  // failed
+};
+
+struct PendingList {
+  std::vector<PendingPath> paths;
+  uint64_t total = 0;  // with those beyond the limit; these may turn out to need nothing
 };
 
 // What an engine says of itself; a copy.
@@ -101,11 +126,11 @@ struct SyncStatus {
 
 class LocationSync final : public LinkListener {
  public:
-  // Opens the directory and its state. Errors: InvalidArgument, FailedPrecondition (see
-  // LocalDirectory::Open). The clock and logger must outlive it.
+  // On the parts that are given (OpenParts, OpenPartsForDryRun). The clock and logger must outlive
+  // it.
   static absl::StatusOr<std::unique_ptr<LocationSync>> Create(LocationSyncOptions options,
-                                                              std::unique_ptr<ServerLink> link,
-                                                              Clock* clock, Logger* log);
+                                                              LocationParts parts, Clock* clock,
+                                                              Logger* log);
   ~LocationSync() override;
 
   // Called on the engine's thread; set before Start.
@@ -116,6 +141,9 @@ class LocationSync final : public LinkListener {
   // Does what can be done now; waits up to `wait` for something to do.
   void Step(absl::Duration wait);
   SyncStatus status() const;
+  // What waits, with the reasons, in path order: at most `limit` paths. From any thread but the
+  // engine's. Unavailable when the engine does not answer.
+  absl::StatusOr<PendingList> Pending(size_t limit);
 
   // From any thread: lets go what the brake holds, or brings it back.
   void ConfirmHeld();
@@ -141,9 +169,7 @@ class LocationSync final : public LinkListener {
   void OnClosed(absl::Status status) override;
 
  private:
-  LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDirectory> directory,
-               std::unique_ptr<State> state, std::unique_ptr<ServerLink> link, Clock* clock,
-               Logger* log);
+  LocationSync(LocationSyncOptions options, LocationParts parts, Clock* clock, Logger* log);
 
   absl::Status Begin();
   absl::Status CheckStateBelongsHere();
@@ -164,7 +190,10 @@ class LocationSync final : public LinkListener {
   absl::Status Restore(const std::vector<RelPath>& paths);
   bool NothingElseUnderWay() const;
   bool WorkFlows();
+  bool Looking() const;
   void PublishStatus();
+  PendingList ListPending(size_t limit);
+  std::optional<PendingPath> Waiting(const RelPath& path);
   SyncState DeriveState(uint64_t remote_rows, const Cursor& cursor) const;
   absl::Duration UntilNext(absl::Duration most) const;
 
@@ -172,6 +201,7 @@ class LocationSync final : public LinkListener {
   const std::unique_ptr<LocalDirectory> directory_;
   const std::unique_ptr<State> state_;
   const std::unique_ptr<ServerLink> link_;
+  const bool watches_;
   Clock* const clock_;
   Logger* const log_;
   FilePreparer preparer_;

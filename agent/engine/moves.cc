@@ -67,6 +67,7 @@ class MoveApplier {
     Put(*entry, made.fingerprint);
     touched_.insert(directory.Parent());
     done_.insert(directory);
+    context_.Emit({.kind = SyncEvent::Kind::kDownloaded, .path = directory, .why = "new there"});
     return true;
   }
 
@@ -157,7 +158,10 @@ class MoveApplier {
     touched_.insert(entry.path.Parent());
     done_.insert(row.entry.path);
     done_.insert(entry.path);
-    context_.Emit(SyncEvent::Kind::kMoved, row.entry.path, entry.path.ForPeople());
+    context_.Emit({.kind = SyncEvent::Kind::kMovedHere,
+                   .path = row.entry.path,
+                   .to = entry.path,
+                   .why = "renamed there"});
   }
 
   void Put(const Entry& entry, const Fingerprint& fingerprint) {

@@ -27,6 +27,8 @@ struct HelloInfo {
   std::string agent_name;
   std::string folder;
   Cursor cursor;
+  // Only look: see PlannedLink. All of the folder is sent, and nothing may be committed.
+  bool observe = false;
 };
 
 struct WelcomeInfo {
@@ -36,6 +38,7 @@ struct WelcomeInfo {
   uint64_t head_version = 0;
   bool cursor_known = true;
   uint64_t last_batch = 0;
+  bool observing = false;  // HelloInfo's `observe` was understood
   size_t changes_per_message = 1000;
   size_t changes_per_batch = 200'000;
   size_t inline_bytes = 64 << 10;

@@ -21,6 +21,8 @@ struct Situation {
   std::optional<Content> origin;
   // How often it was found being written before.
   int busy_attempts = 0;
+  // Why what was decided was decided.
+  const char* why = "";
 
   bool present() const { return look.presence == Look::Presence::kPresent; }
   bool absent() const { return look.presence == Look::Presence::kAbsent; }

@@ -25,6 +25,9 @@ absl::StatusOr<Entry> DecodeEntry(std::string_view bytes);
 struct PendingChange {
   Change change;
   Fingerprint fingerprint;
+  // For who is told of it, and not kept: how much of its content is new, and why it is committed.
+  uint64_t bytes = 0;
+  const char* why = "its answer was lost";
 };
 std::string EncodePendingChanges(const std::vector<PendingChange>& changes);
 absl::StatusOr<std::vector<PendingChange>> DecodePendingChanges(std::string_view bytes);

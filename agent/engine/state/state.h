@@ -59,6 +59,11 @@ class State {
   static absl::StatusOr<std::unique_ptr<State>> Open(const std::string& path);
   // For status while no agent runs: reads only, changes nothing.
   static absl::StatusOr<std::unique_ptr<State>> OpenReadOnly(const std::string& path);
+  // A copy in memory of the file `name` in `directory`, or an empty state when there is none (or
+  // no directory: ""). Neither it nor anything beside it changes. DataLoss as with Open;
+  // Unavailable when an agent writes to it all the time.
+  static absl::StatusOr<std::unique_ptr<State>> OpenCopy(const std::string& directory,
+                                                         const std::string& name);
   ~State();
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -142,6 +147,7 @@ class State {
  private:
   class Statement;
   explicit State(sqlite3* db) : db_(db) {}
+  absl::Status CopyFrom(State& other);
   absl::Status Execute(const char* sql);
   absl::Status CreateSchema();
   absl::StatusOr<Statement> Prepare(const char* sql);
