@@ -1,6 +1,8 @@
 // syncagent: the program.
 
 #include "agent/cli/ask_commands.h"
+#include "agent/cli/dry_run_command.h"
+#include "agent/cli/list_command.h"
 #include "agent/cli/options.h"
 #include "agent/cli/run_command.h"
 #include "libs/base/proc.h"
@@ -22,9 +24,12 @@ int main(int argc, char** argv) {
     case filesync::Command::kPause:
     case filesync::Command::kResume:
       return filesync::RunPause(parsed.options);
+    case filesync::Command::kList:
+      return filesync::RunList(parsed.options);
     case filesync::Command::kRun:
     case filesync::Command::kSync:
       break;
   }
+  if (parsed.options.dry_run) return filesync::RunDryRun(parsed.options);
   return filesync::RunSync(parsed.options);
 }

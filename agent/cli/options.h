@@ -16,7 +16,18 @@
 
 namespace filesync {
 
-enum class Command { kRun, kSync, kStatus, kWait, kPause, kResume, kConfirm, kUndo, kIgnoreTest };
+enum class Command {
+  kRun,
+  kSync,
+  kStatus,
+  kWait,
+  kPause,
+  kResume,
+  kConfirm,
+  kUndo,
+  kIgnoreTest,
+  kList
+};
 
 struct FolderDirectory {
   std::string folder;
@@ -26,6 +37,8 @@ struct FolderDirectory {
 struct AgentOptions {
   Command command = Command::kRun;
   std::string server;
+  bool server_given = false;
+  bool folder_given = false;
   std::string name;  // the agent's, for people
   std::vector<FolderDirectory> locations;
   Mode mode = Mode::kTwoWay;
@@ -38,6 +51,7 @@ struct AgentOptions {
   RateTimetable limit_down;
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
+  bool dry_run = false;                               // sync
   bool json = false;                                  // of commands that tell something
   absl::Duration timeout = absl::InfiniteDuration();  // wait
 };
