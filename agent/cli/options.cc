@@ -165,7 +165,8 @@ absl::Status CheckLimit(const char* option, const std::string& text, RateTimetab
 
 absl::Status Check(const Raw& raw, AgentOptions& options) {
   FS_RETURN_IF_ERROR(AddLocations(raw, options));
-  if (options.command != Command::kRun && options.command != Command::kSync) {
+  if (options.command != Command::kRun && options.command != Command::kSync &&
+      options.command != Command::kList) {
     return absl::OkStatus();
   }
   FS_RETURN_IF_ERROR(Annotate(ParseEndpoint(options.server).status(), "--server"));
@@ -225,6 +226,11 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   AddSyncOptions(&app, options, raw);
   AddSyncOptions(run, options, raw);
   AddSyncOptions(sync, options, raw);
+  sync->add_flag("--dry-run", options.dry_run, "Tell what would be done, and do nothing");
+  sync->add_flag("--json", options.json, "Tell what was done as protobuf JSON");
+  CLI::App* list = app.add_subcommand("list", "Tell what waits in a directory, and why");
+  AddSyncOptions(list, options, raw);
+  list->add_flag("--json", options.json, "As protobuf JSON");
   status->add_flag("--json", options.json, "As protobuf JSON");
   status->add_option("DIR", raw.directory, "The directory")->required();
   CLI::App* pause = app.add_subcommand("pause", "Stop syncing a directory until it is resumed");
@@ -261,6 +267,11 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   if (undo->parsed()) options.command = Command::kUndo;
   if (wait->parsed()) options.command = Command::kWait;
   if (ignore_test->parsed()) options.command = Command::kIgnoreTest;
+  if (list->parsed()) {
+    options.command = Command::kList;
+    options.server_given = list->get_option("--server")->count() > 0;
+    options.folder_given = list->get_option("--folder")->count() > 0;
+  }
   if (timeout > 0) options.timeout = absl::Seconds(timeout);
   if (absl::Status checked = Check(raw, options); !checked.ok()) {
     fmt::print(stderr, "syncagent: {}\nRun 'syncagent --help' for how to use it.\n",
