@@ -51,6 +51,7 @@ struct AgentOptions {
   RateTimetable limit_down;
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
+  bool full = false;                                  // sync: read every file
   bool dry_run = false;                               // sync
   bool json = false;                                  // of commands that tell something
   absl::Duration timeout = absl::InfiniteDuration();  // wait

@@ -14,6 +14,7 @@ LocationSyncOptions ToSyncOptions(const AgentOptions& options, const FolderDirec
   sync.max_delete = options.max_delete;
   sync.ignore_pause = options.command != Command::kRun;
   sync.step_by_step = options.command != Command::kRun;
+  sync.read_all = options.full;
   return sync;
 }
 

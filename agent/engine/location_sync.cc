@@ -99,6 +99,7 @@ LocationSync::~LocationSync() {
 absl::Status LocationSync::Begin() {
   FS_RETURN_IF_ERROR(directory_->CleanUp(options_.trash_age));
   FS_RETURN_IF_ERROR(CheckStateBelongsHere());
+  if (options_.read_all) FS_RETURN_IF_ERROR(state_->ForgetLooks());
   FS_ASSIGN_OR_RETURN(const Cursor cursor, state_->GetCursor());
   context_.incarnation = cursor.incarnation;
   FS_ASSIGN_OR_RETURN(const auto paused, state_->GetMeta(kPausedKey));

@@ -33,6 +33,8 @@ struct LocationSyncOptions {
   FilterOptions filters;
   BrakeLimit max_delete;
   bool ignore_pause = false;  // for a run that was asked for now
+  // Reads every file, whatever its size and times say.
+  bool read_all = false;
   // Looks first, receives then and sends last, so that what it does depends on the two sides and
   // not on which news is faster: for a run that ends by itself.
   bool step_by_step = false;

@@ -1,10 +1,12 @@
 """A dry run shows exactly what a run then does, and changes nothing anywhere."""
 import concurrent.futures
+import contextlib
 import hashlib
 import json
 import os
 import random
 import re
+import sqlite3
 import subprocess
 import unittest
 
@@ -244,6 +246,26 @@ class DryRunTest(DryRunTestCase):
         done, code = self.agree(a.dir, "default", "--name", "A")
         self.assertEqual([("ACTION_KIND_DELETE_HERE", "file-7", "", "", "deleted there")], done)
         self.assertEqual(0, code)
+
+    def test_full_reads_what_looks_unchanged(self):
+        server = self.server()
+        a = self.agent("A", server, start=False)
+        for name in ("damaged", "fine"):
+            a.write(name, name)
+        self.sync(a)
+        a.write("damaged", "DAMAGED")
+        # As it is after a write that left no trace in its times.
+        info = os.stat(a.path("damaged"))
+        with contextlib.closing(sqlite3.connect(a.path(".syncagent/state.db"))) as state, state:
+            state.execute("UPDATE base SET local_ctime = ?, local_mtime = ?, local_size = ? "
+                          "WHERE path = ?", (info.st_ctime_ns, info.st_mtime_ns, info.st_size,
+                                             b"damaged"))
+        flags = ("--name", "A")
+        self.assertEqual(([], 0), self.agree(a.dir, a.folder, *flags))
+        changed = [("ACTION_KIND_SEND", "damaged", "", "7", "changed here")]
+        self.assertEqual((changed, 0), self.agree(a.dir, a.folder, *flags, "--full"))
+        self.assertEqual(([], 0), self.agree(a.dir, a.folder, *flags, "--full"))
+        self.assertEqual(([], 0), self.agree(a.dir, a.folder, *flags))
 
     def test_it_ends_as_the_run_would(self):
         port = harness.free_port()
