@@ -226,11 +226,16 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   AddSyncOptions(&app, options, raw);
   AddSyncOptions(run, options, raw);
   AddSyncOptions(sync, options, raw);
+  sync->add_flag("--full", options.full,
+                 "Read every file, also those that look as they did when they were in step");
   sync->add_flag("--dry-run", options.dry_run, "Tell what would be done, and do nothing");
   sync->add_flag("--json", options.json, "Tell what was done as protobuf JSON");
   CLI::App* list = app.add_subcommand("list", "Tell what waits in a directory, and why");
-  AddSyncOptions(list, options, raw);
-  list->add_flag("--json", options.json, "As protobuf JSON");
+  // Of its own, as an environment variable sets what any command would take from it.
+  AgentOptions list_options = options;
+  Raw list_raw;
+  AddSyncOptions(list, list_options, list_raw);
+  list->add_flag("--json", list_options.json, "As protobuf JSON");
   status->add_flag("--json", options.json, "As protobuf JSON");
   status->add_option("DIR", raw.directory, "The directory")->required();
   CLI::App* pause = app.add_subcommand("pause", "Stop syncing a directory until it is resumed");
@@ -268,6 +273,8 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   if (wait->parsed()) options.command = Command::kWait;
   if (ignore_test->parsed()) options.command = Command::kIgnoreTest;
   if (list->parsed()) {
+    options = std::move(list_options);
+    raw = std::move(list_raw);
     options.command = Command::kList;
     options.server_given = list->get_option("--server")->count() > 0;
     options.folder_given = list->get_option("--folder")->count() > 0;
