@@ -92,9 +92,8 @@ TEST_P(PlannedDirectoryTest, OnlyWhatIsExpectedIsReplaced) {
   EXPECT_EQ(Install("top", 1, "", other), ApplyKind::kChanged);
   EXPECT_EQ(Install("none", 1, "", other), ApplyKind::kChanged);
   EXPECT_EQ(Install("top", 1, "", FingerprintOf("top")), ApplyKind::kApplied);
-  EXPECT_TRUE(ErrnoOf(planned_
-                          ->InstallSymlink(P("top/below"), "x", 0, std::nullopt)
-                          .status()) == ENOTDIR);
+  EXPECT_TRUE(ErrnoOf(planned_->InstallSymlink(P("top/below"), "x", 0, std::nullopt).status()) ==
+              ENOTDIR);
   EXPECT_TRUE(
       absl::IsNotFound(planned_->InstallSymlink(P("none/x"), "x", 0, std::nullopt).status()));
 }
