@@ -20,6 +20,7 @@
 #include "agent/engine/state/state.h"
 #include "libs/base/clock.h"
 #include "libs/base/executor.h"
+#include "libs/content/frame.h"
 #include "libs/location/location.h"
 #include "libs/model/modes.h"
 #include "libs/reconcile/conflict_policies.h"
@@ -105,6 +106,10 @@ struct EngineContext {
 
   // From the server's commit to its application here, by both hosts' clocks.
   std::function<void(absl::Duration)> on_propagation;
+
+  // How chunks are compressed; any thread.
+  std::atomic<int> zstd_level = FrameOptions().zstd_level;
+  FrameOptions frame_options() const { return {zstd_level}; }
 
   std::string agent_id;
   std::string agent_name;

@@ -40,6 +40,12 @@ absl::StatusOr<std::unique_ptr<State>> OpenState(const std::string& path, Clock&
   return State::Open(path);
 }
 
+// What a mirror's destination loses, it gets back.
+BrakeLimit LimitFor(const LocationSyncOptions& options) {
+  const bool brakes = options.mode != Mode::kDestinationToSource;
+  return brakes ? options.max_delete : *BrakeLimit::Parse("off");
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocationSync>> LocationSync::Create(LocationSyncOptions options,
@@ -83,6 +89,7 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
   context_.agent_name = options_.agent_name;
   context_.mode = options_.mode;
   context_.policies = options_.policies;
+  context_.zstd_level = options_.compression.zstd_level;
   context_.scan_subtree = [this](const RelPath& path) {
     if (observer_ != nullptr) observer_->RequestScan(path);
   };
@@ -92,13 +99,21 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
     absl::MutexLock lock(&slices_mutex_);
     --slices_waiting_;
   });
-  // What a mirror's destination loses, it gets back.
-  const bool brakes = options_.mode != Mode::kDestinationToSource;
-  gate_ = std::make_unique<DeletionGate>(&context_,
-                                         brakes ? options_.max_delete : *BrakeLimit::Parse("off"),
+  gate_ = std::make_unique<DeletionGate>(&context_, LimitFor(options_),
                                          [this] { return NothingElseUnderWay(); });
   commit_ = std::make_unique<CommitFlow>(&context_, apply_.get(), gate_.get(), up_lane_.get(),
                                          large_up_lane_.get());
+}
+
+void LocationSync::Reconfigure(LocationSyncOptions options) {
+  context_.mailbox.Post([this, options = std::move(options)]() mutable {
+    context_.policies = options.policies;
+    context_.zstd_level = options.compression.zstd_level;
+    gate_->SetLimit(LimitFor(options));
+    filters_.Replace(std::move(options.filters));
+    // Another policy may settle what is held.
+    for (const auto& [path, failure] : context_.failures.all()) context_.Dirty(path);
+  });
 }
 
 LocationSync::~LocationSync() {

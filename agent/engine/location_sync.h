@@ -19,6 +19,7 @@
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/engine_context.h"
 #include "agent/engine/observer.h"
+#include "agent/traffic/token_queue.h"
 #include "libs/location/local_directory.h"
 
 namespace filesync {
@@ -32,6 +33,9 @@ struct LocationSyncOptions {
   ConflictPolicies policies;
   FilterOptions filters;
   BrakeLimit max_delete;
+  FrameOptions compression;
+  // Before or after other locations of the process, where limits make them wait.
+  FolderPriority priority = FolderPriority::kNormal;
   bool ignore_pause = false;  // for a run that was asked for now
   absl::Duration rescan_interval = absl::Hours(1);
   absl::Duration trash_age = absl::Hours(24 * 30);
@@ -125,6 +129,10 @@ class LocationSync final : public LinkListener {
   Filters::Explanation ExplainIgnore(const RelPath& path, bool is_directory) {
     return filters_.Explain(path, is_directory);
   }
+
+  // From any thread: other policies, filters, brake and compression from now on; what else
+  // `options` say is not looked at. Streams and transfers go on.
+  void Reconfigure(LocationSyncOptions options);
 
   // From any thread. A pause by a person outlasts restarts; what changes meanwhile is noticed,
   // and is sent and received afterwards.

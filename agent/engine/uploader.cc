@@ -113,7 +113,8 @@ void Uploader::PackInline(const std::vector<Needed>& needed, std::vector<UploadI
       }
       plain = *std::move(read);
     }
-    inline_chunks.push_back({chunk.ref.id, chunk.kind, EncodeFrame(plain)});
+    inline_chunks.push_back(
+        {chunk.ref.id, chunk.kind, EncodeFrame(plain, context_->frame_options())});
   }
 }
 
@@ -148,9 +149,9 @@ absl::Status Uploader::SendEarly(const WelcomeInfo& welcome, std::vector<ReadChu
   for (ReadChunk& chunk : chunks) {
     // Each once, however often it occurs.
     if (missing.erase(chunk.ref.id) == 0) continue;
-    FS_RETURN_IF_ERROR(
-        Queue(welcome, chunk.ref,
-              {chunk.ref.id, ChunkKind::kData, PackFrame(std::move(chunk.raw_frame))}));
+    FS_RETURN_IF_ERROR(Queue(welcome, chunk.ref,
+                             {chunk.ref.id, ChunkKind::kData,
+                              PackFrame(std::move(chunk.raw_frame), context_->frame_options())}));
     head_start.stream = streams_opened_;
   }
   for (const ChunkRef& ref : refs) head_start.ids.insert(ref.id);
@@ -183,7 +184,8 @@ absl::Status Uploader::Send(const WelcomeInfo& welcome, const std::vector<Needed
     }
     FS_RETURN_IF_ERROR(Queue(
         welcome, chunk.ref,
-        {chunk.ref.id, chunk.kind, EncodeFrame(chunk.plain != nullptr ? *chunk.plain : read)}));
+        {chunk.ref.id, chunk.kind,
+         EncodeFrame(chunk.plain != nullptr ? *chunk.plain : read, context_->frame_options())}));
   }
   return SendQueued();
 }
