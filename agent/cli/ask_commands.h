@@ -3,14 +3,14 @@
 // and returns the exit code.
 #pragma once
 
-#include "agent/cli/options.h"
+#include "agent/cli/invocation.h"
 
 namespace filesync {
 
-int RunStatus(const AgentOptions& options);
-int RunWait(const AgentOptions& options);
-int RunPause(const AgentOptions& options);
-int RunHeld(const AgentOptions& options);
-int RunIgnoreTest(const AgentOptions& options);
+int RunStatus(const Invocation& asked);
+int RunWait(const Invocation& asked);
+int RunPause(const Invocation& asked);
+int RunHeld(const Invocation& asked);
+int RunIgnoreTest(const Invocation& asked);
 
 }  // namespace filesync
