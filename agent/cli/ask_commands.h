@@ -3,7 +3,11 @@
 // and returns the exit code.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "agent/cli/options.h"
+#include "filesync/control/v1/control.pb.h"
 
 namespace filesync {
 
@@ -12,5 +16,8 @@ int RunWait(const AgentOptions& options);
 int RunPause(const AgentOptions& options);
 int RunHeld(const AgentOptions& options);
 int RunIgnoreTest(const AgentOptions& options);
+
+// What `status` prints.
+std::vector<std::string> StatusLines(const control::v1::Status& status);
 
 }  // namespace filesync

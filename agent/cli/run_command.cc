@@ -6,14 +6,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <map>
+#include <thread>
 
 #include "agent/cli/agent_metrics.h"
 #include "agent/cli/control.h"
+#include "agent/cli/control_proto.h"
 #include "agent/cli/display.h"
 #include "agent/cli/exit_code.h"
-#include "agent/engine/grpc_link.h"
-#include "agent/engine/location_sync.h"
+#include "agent/engine/sync_manager.h"
 #include "libs/base/status.h"
 #include "libs/base/unique_fd.h"
 #include "libs/wire/http.h"
@@ -22,8 +25,7 @@ namespace filesync {
 namespace {
 
 constexpr int kTickMilliseconds = 100;
-// A one-shot run gives up on a server that was never reached after this many tries.
-constexpr uint64_t kConnectionTries = 5;
+constexpr int kExitSignalled = 128;  // and the signal's number, as shells have it
 
 // SIGINT and SIGTERM as something to poll. Made before any thread, so that all inherit it.
 UniqueFd BlockStopSignals() {
@@ -36,179 +38,201 @@ UniqueFd BlockStopSignals() {
   return UniqueFd(signalfd(-1, &signals, SFD_CLOEXEC));
 }
 
-// One location with what belongs to it.
-struct Running {
-  std::unique_ptr<LocationSync> sync;
-  std::unique_ptr<ControlServer> control;
-  // With a schedule: its next moment, and whether it is waited for.
-  absl::Time next = absl::InfinitePast();
-  bool resting = false;
-};
-
 bool UseColor() { return std::getenv("NO_COLOR") == nullptr && isatty(STDERR_FILENO) == 1; }
+
+int ExitCodeOf(SyncOutcome outcome) {
+  switch (outcome) {
+    case SyncOutcome::kInSync:
+      return kExitInSync;
+    case SyncOutcome::kConflicts:
+      return kExitConflicts;
+    case SyncOutcome::kHeld:
+      return kExitHeld;
+    case SyncOutcome::kUnreachable:
+      return kExitUnreachable;
+    case SyncOutcome::kHalted:
+      return kExitHalted;
+    case SyncOutcome::kSomeFailed:
+    case SyncOutcome::kPaused:
+    case SyncOutcome::kUnfinished:
+      return kExitSomeFailed;
+  }
+  return kExitSomeFailed;
+}
+
+SyncManagerOptions ManagerOptions(const AgentOptions& options) {
+  SyncManagerOptions manager;
+  manager.server = options.server;
+  manager.name = options.name;
+  manager.limit_up = options.limit_up;
+  manager.limit_down = options.limit_down;
+  for (const FolderDirectory& named : options.locations) {
+    SyncLocation location;
+    location.sync.directory = named.directory;
+    location.sync.folder = named.folder;
+    location.sync.mode = options.mode;
+    location.sync.policies = options.policies;
+    location.sync.filters = options.filters;
+    location.sync.max_delete = options.max_delete;
+    location.sync.ignore_pause = options.command == Command::kSync;
+    location.schedule = options.schedule;
+    manager.locations.push_back(std::move(location));
+  }
+  return manager;
+}
 
 class SyncCommand {
  public:
   explicit SyncCommand(const AgentOptions& options)
       : options_(options),
+        once_(options.command == Command::kSync),
         stop_signal_(BlockStopSignals()),
-        display_(isatty(STDOUT_FILENO) == 1, UseColor()),
+        display_(IsTerminal(STDOUT_FILENO), UseColor()),
         log_(options.log_level,
              [this](LogLevel level, std::string_view message) { display_.Log(level, message); }),
-        limits_(&clock_),
-        metrics_([this] { return Statuses(); }) {}
+        metrics_([this] { return manager_->statuses(); }) {
+    for (const FolderDirectory& location : options.locations) feeds_[location.directory];
+  }
 
   int Run() {
     if (absl::Status started = Start(); !started.ok()) {
       display_.Log(LogLevel::kError, ToStd(started.message()));
       return absl::IsInvalidArgument(started) ? kExitUsage : kExitHalted;
     }
-    const int code = Loop();
-    display_.Finish();
-    if (options_.command == Command::kSync) {
-      for (const SyncStatus& status : Statuses()) display_.Summary(status);
-    }
+    const int code = once_ ? RunOnce() : RunUntilStopped();
     // Sockets and metrics go before what they ask.
     http_.reset();
-    for (Running& running : running_) running.control.reset();
-    limits_.up.Shutdown();
-    limits_.down.Shutdown();
-    for (Running& running : running_) running.sync->Stop();
+    controls_.clear();
+    manager_->Stop();
     return code;
   }
 
  private:
   absl::Status Start() {
+    FS_ASSIGN_OR_RETURN(manager_,
+                        SyncManager::Create(ManagerOptions(options_), Callbacks(), &clock_, &log_));
     for (const FolderDirectory& location : options_.locations) {
-      FS_RETURN_IF_ERROR(StartOne(location));
+      FS_ASSIGN_OR_RETURN(std::unique_ptr<ControlServer> control,
+                          StartControlServer(location.directory, manager_.get(),
+                                             &feeds_.at(location.directory), &log_));
+      controls_.push_back(std::move(control));
     }
-    if (options_.http != "off") {
-      FS_ASSIGN_OR_RETURN(const Endpoint endpoint, ParseEndpoint(options_.http, true));
-      HttpHandlers handlers;
-      handlers.metrics = [this] { return metrics_.Serialize(); };
-      handlers.healthy = [] { return true; };
-      handlers.ready = [this] {
-        const std::vector<SyncStatus> statuses = Statuses();
-        return std::all_of(statuses.begin(), statuses.end(), [](const SyncStatus& status) {
-          return status.state != SyncState::kHalted && status.state != SyncState::kOffline;
+    return options_.http == "off" ? absl::OkStatus() : StartHttp();
+  }
+
+  absl::Status StartHttp() {
+    FS_ASSIGN_OR_RETURN(const Endpoint endpoint, ParseEndpoint(options_.http, true));
+    HttpHandlers handlers;
+    handlers.metrics = [this] { return metrics_.Serialize(); };
+    handlers.healthy = [] { return true; };
+    handlers.ready = [this] {
+      const std::vector<SyncStatus> statuses = manager_->statuses();
+      return std::all_of(statuses.begin(), statuses.end(), [](const SyncStatus& status) {
+        return status.state != SyncState::kHalted && status.state != SyncState::kOffline;
+      });
+    };
+    FS_ASSIGN_OR_RETURN(http_, HttpServer::Start(endpoint, std::move(handlers)));
+    return absl::OkStatus();
+  }
+
+  SyncManagerCallbacks Callbacks() {
+    SyncManagerCallbacks callbacks;
+    callbacks.on_event = [this](const LocationName& name, const SyncEvent& event) {
+      // Failures are in the log already.
+      const bool logged =
+          event.kind == SyncEvent::Kind::kFailed || event.kind == SyncEvent::Kind::kConflictHeld;
+      if (!logged) display_.Event(options_.locations.size() > 1 ? name.folder : "", event);
+      Publish(name, [&event](control::v1::Event& out) { ToProto(event, out.mutable_sync()); });
+    };
+    callbacks.on_status = [this](const LocationName& name, const SyncStatus& status) {
+      Publish(name, [&status](control::v1::Event& out) {
+        ToProto(status, /*running=*/true, out.mutable_status());
+      });
+    };
+    callbacks.on_progress = [this](const ProgressReport& report) {
+      display_.Progress(report.total);
+      for (const auto& [name, progress] : report.locations) {
+        Publish(name, [&progress](control::v1::Event& out) {
+          ToProto(progress, out.mutable_progress());
         });
-      };
-      FS_ASSIGN_OR_RETURN(http_, HttpServer::Start(endpoint, std::move(handlers)));
+      }
+    };
+    callbacks.on_propagation = [this](const LocationName& name, absl::Duration latency) {
+      metrics_.ObservePropagation(name.folder, latency);
+    };
+    return callbacks;
+  }
+
+  // To those who follow the location's events, if any.
+  template <typename Fill>
+  void Publish(const LocationName& name, const Fill& fill) {
+    EventFeed& feed = feeds_.at(name.directory);
+    if (!feed.HasReaders()) return;
+    control::v1::Event event;
+    ToProto(clock_.Now(), event.mutable_time());
+    fill(event);
+    feed.Publish(event);
+  }
+
+  // Waits for a tick; the number of the signal that came instead, or 0.
+  int Tick() {
+    pollfd fd = {stop_signal_.get(), POLLIN, 0};
+    signalfd_siginfo info{};
+    if (poll(&fd, 1, kTickMilliseconds) > 0 &&
+        read(stop_signal_.get(), &info, sizeof(info)) == sizeof(info)) {
+      return static_cast<int>(info.ssi_signo);
     }
-    ApplyLimits();
-    for (Running& running : running_) running.sync->Start();
-    return absl::OkStatus();
+    display_.State(manager_->statuses());
+    return 0;
   }
 
-  absl::Status StartOne(const FolderDirectory& location) {
-    LocationSyncOptions options;
-    options.directory = location.directory;
-    options.folder = location.folder;
-    options.agent_name = options_.name;
-    options.server = options_.server;
-    options.mode = options_.mode;
-    options.policies = options_.policies;
-    options.filters = options_.filters;
-    options.max_delete = options_.max_delete;
-    options.ignore_pause = options_.command == Command::kSync;
-    FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server, &limits_));
-    Running running;
-    FS_ASSIGN_OR_RETURN(running.sync,
-                        LocationSync::Create(std::move(options), std::move(link), &clock_, &log_));
-    LocationSync* sync = running.sync.get();
-    const std::string label = options_.locations.size() > 1 ? location.folder : "";
-    sync->OnEvent([this, label](const SyncEvent& event) {
-      // A failure is in the log already.
-      if (event.kind != SyncEvent::Kind::kFailed) display_.Event(label, event);
-    });
-    sync->OnPropagation([this, folder = location.folder](absl::Duration latency) {
-      metrics_.ObservePropagation(folder, latency);
-    });
-    FS_ASSIGN_OR_RETURN(running.control, StartControlServer(location.directory, sync, &log_));
-    running_.push_back(std::move(running));
-    return absl::OkStatus();
-  }
-
-  // Rests when all is done until the schedule's next moment, then syncs until all is done.
-  void FollowSchedule(const SyncStatus& status, Running& running) {
-    const absl::Time now = clock_.Now();
-    if (running.resting) {
-      if (now < running.next) return;
-      running.resting = false;
-      running.sync->EndRest();
-      running.next = options_.schedule->Next(now, absl::LocalTimeZone());
-      return;
+  int RunUntilStopped() {
+    manager_->Start();
+    while (Tick() == 0) {
     }
-    const bool done = status.state == SyncState::kInSync ||
-                      status.state == SyncState::kIncomplete || status.state == SyncState::kHeld;
-    if (running.next > absl::InfinitePast() && !done) return;
-    running.resting = true;
-    running.next = options_.schedule->Next(now, absl::LocalTimeZone());
-    running.sync->Rest(running.next);
+    display_.Finish();
+    return kExitInSync;
   }
 
-  void ApplyLimits() {
-    const absl::Time now = clock_.Now();
-    const absl::TimeZone zone = absl::LocalTimeZone();
-    limits_.up.SetRate(options_.limit_up.RateAt(now, zone));
-    limits_.down.SetRate(options_.limit_down.RateAt(now, zone));
-  }
-
-  std::vector<SyncStatus> Statuses() const {
+  int RunOnce() {
+    const absl::Time began = clock_.Now();
+    std::stop_source cancel;
+    std::atomic<bool> ended = false;
+    std::vector<LocationOutcome> outcomes;
+    std::thread run([&] {
+      outcomes = manager_->SyncAll(absl::InfiniteFuture(), cancel.get_token());
+      ended = true;
+    });
+    int code = kExitInSync;
+    while (!ended) {
+      const int signal = Tick();
+      if (signal == 0) continue;
+      code = kExitSignalled + signal;
+      cancel.request_stop();
+      break;
+    }
+    run.join();
     std::vector<SyncStatus> statuses;
-    for (const Running& running : running_) statuses.push_back(running.sync->status());
-    return statuses;
-  }
-
-  int Loop() {
-    while (true) {
-      pollfd fd = {stop_signal_.get(), POLLIN, 0};
-      if (poll(&fd, 1, kTickMilliseconds) > 0) return kExitInSync;
-      ApplyLimits();
-      const std::vector<SyncStatus> statuses = Statuses();
-      if (options_.schedule.has_value() && options_.command == Command::kRun) {
-        for (size_t i = 0; i < running_.size(); ++i) FollowSchedule(statuses[i], running_[i]);
-      }
-      display_.State(statuses);
-      if (options_.command != Command::kSync) continue;
-      int worst = kExitInSync;
-      bool all_done = true;
-      for (const SyncStatus& status : statuses) {
-        const int code = Outcome(status);
-        all_done = all_done && code >= 0;
-        worst = std::max(worst, code);
-      }
-      if (all_done) return worst;
+    for (const LocationOutcome& outcome : outcomes) {
+      if (code < kExitSignalled) code = std::max(code, ExitCodeOf(outcome.outcome));
+      statuses.push_back(outcome.status);
     }
-  }
-
-  // A one-shot run's exit code for this location; -1 while it goes on.
-  static int Outcome(const SyncStatus& status) {
-    switch (status.state) {
-      case SyncState::kInSync:
-        return kExitInSync;
-      case SyncState::kIncomplete:
-        if (status.settled_failures < status.failed_count) return -1;
-        return status.held_conflicts == status.failed_count ? kExitConflicts : kExitSomeFailed;
-      case SyncState::kHeld:
-        return kExitHeld;
-      case SyncState::kHalted:
-        return kExitHalted;
-      case SyncState::kOffline:
-        return status.connection_failures >= kConnectionTries ? kExitUnreachable : -1;
-      default:
-        return -1;
-    }
+    display_.State(statuses);
+    display_.Finish();
+    for (const SyncStatus& status : statuses) display_.Summary(status, clock_.Now() - began);
+    return code;
   }
 
   const AgentOptions& options_;
+  const bool once_;
   RealClock clock_;
   const UniqueFd stop_signal_;
   Display display_;
   Logger log_;
-  TransferLimits limits_;
   AgentMetrics metrics_;
-  std::vector<Running> running_;
+  std::map<std::string, EventFeed> feeds_;  // by directory
+  std::unique_ptr<SyncManager> manager_;
+  std::vector<std::unique_ptr<ControlServer>> controls_;
   std::unique_ptr<HttpServer> http_;
 };
 
