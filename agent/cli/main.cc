@@ -1,6 +1,7 @@
 // syncagent: the program.
 
 #include "agent/cli/ask_commands.h"
+#include "agent/cli/event_commands.h"
 #include "agent/cli/options.h"
 #include "agent/cli/run_command.h"
 #include "libs/base/proc.h"
@@ -11,7 +12,12 @@ int main(int argc, char** argv) {
   if (!parsed.run) return parsed.exit_code;
   switch (parsed.options.command) {
     case filesync::Command::kStatus:
-      return filesync::RunStatus(parsed.options);
+      return parsed.options.watch
+                 ? filesync::RunWatchStatus(parsed.options.locations.front().directory,
+                                            parsed.options.json)
+                 : filesync::RunStatus(parsed.options);
+    case filesync::Command::kEvents:
+      return filesync::RunEvents(parsed.options.locations.front().directory, parsed.options.json);
     case filesync::Command::kWait:
       return filesync::RunWait(parsed.options);
     case filesync::Command::kIgnoreTest:

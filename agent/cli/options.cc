@@ -231,6 +231,9 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   CLI::App* resume = app.add_subcommand("resume", "Go on syncing a paused directory");
   CLI::App* confirm = app.add_subcommand("confirm", "Pass on the deletions that are held");
   CLI::App* undo = app.add_subcommand("undo", "Bring back what the held deletions took");
+  status->add_flag("-w,--watch", options.watch, "Go on telling until the agent ends");
+  CLI::App* events = app.add_subcommand("events", "Tell what happens in a directory");
+  events->add_flag("--json", options.json, "One protobuf JSON object per line");
   CLI::App* wait = app.add_subcommand("wait", "Wait until a directory is in sync");
   double timeout = 0;
   wait->add_option("--timeout", timeout, "Seconds to wait at most (default: for ever)")
@@ -240,7 +243,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   ignore->require_subcommand(1);
   ignore_test->add_flag("--json", options.json, "As protobuf JSON");
   ignore_test->add_option("PATH", raw.directory, "A path; it need not exist")->required();
-  for (CLI::App* command : {pause, resume, confirm, undo, wait}) {
+  for (CLI::App* command : {pause, resume, confirm, undo, wait, events}) {
     command->add_option("DIR", raw.directory, "The directory")->required();
   }
   app.require_subcommand(0, 1);
@@ -259,6 +262,7 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   if (resume->parsed()) options.command = Command::kResume;
   if (confirm->parsed()) options.command = Command::kConfirm;
   if (undo->parsed()) options.command = Command::kUndo;
+  if (events->parsed()) options.command = Command::kEvents;
   if (wait->parsed()) options.command = Command::kWait;
   if (ignore_test->parsed()) options.command = Command::kIgnoreTest;
   if (timeout > 0) options.timeout = absl::Seconds(timeout);

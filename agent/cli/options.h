@@ -16,7 +16,18 @@
 
 namespace filesync {
 
-enum class Command { kRun, kSync, kStatus, kWait, kPause, kResume, kConfirm, kUndo, kIgnoreTest };
+enum class Command {
+  kRun,
+  kSync,
+  kStatus,
+  kWait,
+  kPause,
+  kResume,
+  kConfirm,
+  kUndo,
+  kIgnoreTest,
+  kEvents
+};
 
 struct FolderDirectory {
   std::string folder;
@@ -39,6 +50,7 @@ struct AgentOptions {
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
   bool json = false;                                  // of commands that tell something
+  bool watch = false;                                 // status
   absl::Duration timeout = absl::InfiniteDuration();  // wait
 };
 
