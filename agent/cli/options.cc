@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent/cli/exit_code.h"
+#include "agent/hooks/hook_command.h"
 #include "libs/base/status.h"
 #include "libs/paths/rel_path.h"
 #include "libs/wire/channel.h"
@@ -40,6 +41,10 @@ struct Raw {
   std::string schedule;
   std::string limit_up;
   std::string limit_down;
+  std::string on_synced;
+  std::string on_conflict;
+  std::string on_error;
+  double hook_timeout = 60;
   std::string log_level = "info";
 };
 
@@ -55,6 +60,20 @@ void AddFilterOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
   app->add_option("--exclude", raw.exclude, "SUBTREE: do not sync this; repeatable")
       ->envname("SYNCAGENT_EXCLUDE")
       ->allow_extra_args(false);
+}
+
+void AddHookOptions(CLI::App* app, Raw& raw) {
+  app->add_option("--on-synced", raw.on_synced,
+                  "CMD to run when DIR is in sync after changes, told on its stdin (JSON lines)")
+      ->envname("SYNCAGENT_ON_SYNCED");
+  app->add_option("--on-conflict", raw.on_conflict, "CMD to run for conflicts")
+      ->envname("SYNCAGENT_ON_CONFLICT");
+  app->add_option("--on-error", raw.on_error, "CMD to run when something can't be synced")
+      ->envname("SYNCAGENT_ON_ERROR");
+  app->add_option("--hook-timeout", raw.hook_timeout, "Seconds that such a CMD may take")
+      ->envname("SYNCAGENT_HOOK_TIMEOUT")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
@@ -94,6 +113,7 @@ void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
       ->envname("SYNCAGENT_LIMIT_UP");
   app->add_option("--limit-down", raw.limit_down, "The same for receiving")
       ->envname("SYNCAGENT_LIMIT_DOWN");
+  AddHookOptions(app, raw);
   app->add_option("--http", options.http, "ADDR:PORT for /metrics and /healthz, or off")
       ->envname("SYNCAGENT_HTTP")
       ->capture_default_str();
@@ -163,6 +183,20 @@ absl::Status CheckLimit(const char* option, const std::string& text, RateTimetab
   return absl::OkStatus();
 }
 
+absl::Status CheckHooks(const Raw& raw, HookOptions& hooks) {
+  auto check = [](const char* option, const std::string& text, std::vector<std::string>& command) {
+    if (text.empty()) return absl::OkStatus();
+    absl::StatusOr<std::vector<std::string>> parsed = ParseHookCommand(text);
+    if (parsed.ok()) command = *std::move(parsed);
+    return Annotate(parsed.status(), fmt::format("{} {}", option, EscapeForPeople(text)));
+  };
+  FS_RETURN_IF_ERROR(check("--on-synced", raw.on_synced, hooks.on_synced));
+  FS_RETURN_IF_ERROR(check("--on-conflict", raw.on_conflict, hooks.on_conflict));
+  FS_RETURN_IF_ERROR(check("--on-error", raw.on_error, hooks.on_error));
+  hooks.time_limit = absl::Seconds(raw.hook_timeout);
+  return absl::OkStatus();
+}
+
 absl::Status Check(const Raw& raw, AgentOptions& options) {
   FS_RETURN_IF_ERROR(AddLocations(raw, options));
   if (options.command != Command::kRun && options.command != Command::kSync) {
@@ -189,6 +223,7 @@ absl::Status Check(const Raw& raw, AgentOptions& options) {
         Annotate(options.policies.Add(text), fmt::format("--conflict {}", EscapeForPeople(text))));
   }
   FS_RETURN_IF_ERROR(CheckFilters(raw, options));
+  FS_RETURN_IF_ERROR(CheckHooks(raw, options.hooks));
   if (!raw.schedule.empty()) {
     absl::StatusOr<CronSchedule> schedule = CronSchedule::Parse(raw.schedule);
     if (!schedule.ok()) {

@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "agent/engine/filters.h"
+#include "agent/hooks/hooks.h"
 #include "agent/traffic/cron_schedule.h"
 #include "agent/traffic/rate_timetable.h"
 #include "libs/model/modes.h"
@@ -47,6 +48,7 @@ struct AgentOptions {
   std::optional<CronSchedule> schedule;
   RateTimetable limit_up;
   RateTimetable limit_down;
+  HookOptions hooks;
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
   bool json = false;                                  // of commands that tell something
@@ -64,7 +66,8 @@ struct ParsedOptions {
 // Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
 // SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_IGNORE,
 // SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_MAX_DELETE,
-// SYNCAGENT_LIMIT_UP, SYNCAGENT_LIMIT_DOWN, SYNCAGENT_SCHEDULE, SYNCAGENT_HTTP,
+// SYNCAGENT_LIMIT_UP, SYNCAGENT_LIMIT_DOWN, SYNCAGENT_SCHEDULE, SYNCAGENT_ON_SYNCED,
+// SYNCAGENT_ON_CONFLICT, SYNCAGENT_ON_ERROR, SYNCAGENT_HOOK_TIMEOUT, SYNCAGENT_HTTP,
 // SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and errors itself.
 ParsedOptions ParseOptions(int argc, char** argv);
 

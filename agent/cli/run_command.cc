@@ -17,6 +17,7 @@
 #include "agent/cli/display.h"
 #include "agent/cli/exit_code.h"
 #include "agent/engine/sync_manager.h"
+#include "agent/hooks/hooks.h"
 #include "libs/base/status.h"
 #include "libs/base/unique_fd.h"
 #include "libs/wire/http.h"
@@ -90,6 +91,7 @@ class SyncCommand {
         display_(IsTerminal(STDOUT_FILENO), UseColor()),
         log_(options.log_level,
              [this](LogLevel level, std::string_view message) { display_.Log(level, message); }),
+        hooks_(options.hooks, &clock_, &log_),
         metrics_([this] { return manager_->statuses(); }) {
     for (const FolderDirectory& location : options.locations) feeds_[location.directory];
   }
@@ -104,6 +106,11 @@ class SyncCommand {
     http_.reset();
     controls_.clear();
     manager_->Stop();
+    // A run that has ended still passes on what it did; a stop waits for nobody.
+    while (once_ && code < kExitSignalled && !hooks_.Idle()) {
+      if (Wait() != 0) break;
+    }
+    hooks_.Stop();
     return code;
   }
 
@@ -142,9 +149,11 @@ class SyncCommand {
       const bool logged =
           event.kind == SyncEvent::Kind::kFailed || event.kind == SyncEvent::Kind::kConflictHeld;
       if (!logged) display_.Event(options_.locations.size() > 1 ? name.folder : "", event);
+      hooks_.OnEvent(name, event);
       Publish(name, [&event](control::v1::Event& out) { ToProto(event, out.mutable_sync()); });
     };
     callbacks.on_status = [this](const LocationName& name, const SyncStatus& status) {
+      hooks_.OnStatus(name, status);
       Publish(name, [&status](control::v1::Event& out) {
         ToProto(status, /*running=*/true, out.mutable_status());
       });
@@ -175,15 +184,20 @@ class SyncCommand {
   }
 
   // Waits for a tick; the number of the signal that came instead, or 0.
-  int Tick() {
+  int Wait() {
     pollfd fd = {stop_signal_.get(), POLLIN, 0};
     signalfd_siginfo info{};
     if (poll(&fd, 1, kTickMilliseconds) > 0 &&
         read(stop_signal_.get(), &info, sizeof(info)) == sizeof(info)) {
       return static_cast<int>(info.ssi_signo);
     }
-    display_.State(manager_->statuses());
     return 0;
+  }
+
+  int Tick() {
+    const int signal = Wait();
+    if (signal == 0) display_.State(manager_->statuses());
+    return signal;
   }
 
   int RunUntilStopped() {
@@ -229,6 +243,7 @@ class SyncCommand {
   const UniqueFd stop_signal_;
   Display display_;
   Logger log_;
+  Hooks hooks_;
   AgentMetrics metrics_;
   std::map<std::string, EventFeed> feeds_;  // by directory
   std::unique_ptr<SyncManager> manager_;
