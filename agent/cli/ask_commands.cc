@@ -2,9 +2,10 @@
 
 #include "absl/strings/numbers.h"
 #include "agent/cli/control.h"
-#include "agent/cli/display.h"
+#include "agent/cli/event_commands.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/print_json.h"
+#include "agent/cli/progress_text.h"
 #include "libs/base/clock.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
@@ -12,9 +13,21 @@
 namespace filesync {
 namespace {
 
-void Print(const control::v1::Status& status) {
-  auto row = [](const char* name, const std::string& value) {
-    if (!value.empty()) fmt::print("{:<12}{}\n", name, value);
+constexpr absl::Duration kPoll = absl::Milliseconds(100);
+// An agent that was just started does not answer yet.
+constexpr absl::Duration kGrace = absl::Seconds(5);
+
+int Complain(const absl::Status& status) {
+  fmt::print(stderr, "syncagent: {}\n", ToStd(status.message()));
+  return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ? kExitUsage : kExitSomeFailed;
+}
+
+}  // namespace
+
+std::vector<std::string> StatusLines(const control::v1::Status& status) {
+  std::vector<std::string> lines;
+  auto row = [&lines](const char* name, const std::string& value) {
+    if (!value.empty()) lines.push_back(fmt::format("{:<12}{}", name, value));
   };
   row("directory", status.directory());
   row("folder", status.folder());
@@ -38,29 +51,22 @@ void Print(const control::v1::Status& status) {
   }
   if (status.conflicts() > 0) row("conflicts", fmt::format("{}", status.conflicts()));
   if (status.running()) {
-    row("traffic",
-        fmt::format("sent {}, received {}, saved {}", ForPeople(status.bytes_sent()),
-                    ForPeople(status.bytes_received()), ForPeople(status.bytes_saved())));
+    row("traffic", fmt::format("sent {}, received {}, saved {} (duplicates {}, compression {})",
+                               ForPeople(status.bytes_sent()), ForPeople(status.bytes_received()),
+                               ForPeople(status.bytes_saved()),
+                               ForPeople(status.bytes_saved_by_deduplication()),
+                               ForPeople(status.bytes_saved_by_compression())));
   }
   row("last error", status.last_error());
+  return lines;
 }
-
-constexpr absl::Duration kPoll = absl::Milliseconds(100);
-// An agent that was just started does not answer yet.
-constexpr absl::Duration kGrace = absl::Seconds(5);
-
-int Complain(const absl::Status& status) {
-  fmt::print(stderr, "syncagent: {}\n", ToStd(status.message()));
-  return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ? kExitUsage : kExitSomeFailed;
-}
-
-}  // namespace
 
 int RunStatus(const Invocation& asked) {
+  if (asked.Has("watch")) return RunWatchStatus(asked.argument, asked.Has("json"));
   const absl::StatusOr<control::v1::Status> status = QueryStatus(asked.argument);
   if (!status.ok()) return Complain(status.status());
   if (asked.Has("json")) return PrintJson(*status);
-  Print(*status);
+  for (const std::string& line : StatusLines(*status)) fmt::print("{}\n", line);
   return kExitInSync;
 }
 

@@ -3,7 +3,11 @@
 // and returns the exit code.
 #pragma once
 
+#include <string>
+#include <vector>
 #include "agent/cli/invocation.h"
+
+#include "filesync/control/v1/control.pb.h"
 
 namespace filesync {
 
@@ -12,5 +16,8 @@ int RunWait(const Invocation& asked);
 int RunPause(const Invocation& asked);
 int RunHeld(const Invocation& asked);
 int RunIgnoreTest(const Invocation& asked);
+
+// What `status` prints.
+std::vector<std::string> StatusLines(const control::v1::Status& status);
 
 }  // namespace filesync

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "agent/cli/ask_commands.h"
+#include "agent/cli/event_commands.h"
 #include "agent/cli/explain_commands.h"
 #include "agent/cli/invocation.h"
 #include "agent/cli/run_command.h"
@@ -14,12 +15,19 @@ using Command = int (*)(const filesync::Invocation&);
 
 const std::map<std::string_view, Command>& CommandFunctions() {
   static const auto* const kFunctions = new std::map<std::string_view, Command>{
-      {"run", filesync::RunSync},      {"sync", filesync::RunSync},
-      {"status", filesync::RunStatus}, {"wait", filesync::RunWait},
-      {"pause", filesync::RunPause},   {"resume", filesync::RunPause},
-      {"confirm", filesync::RunHeld},  {"undo", filesync::RunHeld},
-      {"config", filesync::RunConfig}, {"ignore test", filesync::RunIgnoreTest},
-      {"help", filesync::RunHelp},     {"completion", filesync::RunCompletion},
+      {"run", filesync::RunSync},
+      {"sync", filesync::RunSync},
+      {"status", filesync::RunStatus},
+      {"wait", filesync::RunWait},
+      {"pause", filesync::RunPause},
+      {"resume", filesync::RunPause},
+      {"confirm", filesync::RunHeld},
+      {"undo", filesync::RunHeld},
+      {"events", filesync::RunEvents},
+      {"config", filesync::RunConfig},
+      {"ignore test", filesync::RunIgnoreTest},
+      {"help", filesync::RunHelp},
+      {"completion", filesync::RunCompletion},
       {"man", filesync::RunMan},
   };
   return *kFunctions;

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "absl/strings/numbers.h"
 #include "agent/cli/setting_reader.h"
+#include "agent/hooks/hook_command.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/paths/rel_path.h"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr size_t kLongestName = 64;
 constexpr int kHighestCompression = 19;
+constexpr double kLongestHook = 24 * 3600;
 constexpr int kMostTransfers = 1000;
 
 std::string HostName() {
@@ -155,6 +158,26 @@ absl::StatusOr<LocationPlan> ReadLocation(const Sources& sources,
   return plan;
 }
 
+absl::Status ReadHooks(const SettingReader& reader, HookOptions& hooks) {
+  auto read = [&reader](const char* name, std::vector<std::string>& command) {
+    return reader.Each(name, [&command](const std::string& text) -> absl::Status {
+      FS_ASSIGN_OR_RETURN(command, ParseHookCommand(text));
+      return absl::OkStatus();
+    });
+  };
+  FS_RETURN_IF_ERROR(read("on-synced", hooks.on_synced));
+  FS_RETURN_IF_ERROR(read("on-conflict", hooks.on_conflict));
+  FS_RETURN_IF_ERROR(read("on-error", hooks.on_error));
+  return reader.Each("hook-timeout", [&hooks](const std::string& text) -> absl::Status {
+    double seconds = 0;
+    if (!absl::SimpleAtod(text, &seconds) || !(seconds > 0) || !(seconds <= kLongestHook)) {
+      return InvalidArgument("expected a number of seconds above 0, at most a day");
+    }
+    hooks.time_limit = absl::Seconds(seconds);
+    return absl::OkStatus();
+  });
+}
+
 absl::Status ReadProcess(const SettingReader& reader, AgentOptions& options) {
   options.server = reader.Text("server");
   FS_RETURN_IF_ERROR(
@@ -171,6 +194,7 @@ absl::Status ReadProcess(const SettingReader& reader, AgentOptions& options) {
     FS_ASSIGN_OR_RETURN(options.schedule, CronSchedule::Parse(text));
     return absl::OkStatus();
   }));
+  FS_RETURN_IF_ERROR(ReadHooks(reader, options.hooks));
   FS_RETURN_IF_ERROR(reader.Parse("limit-up", RateTimetable::Parse, options.limit_up));
   FS_RETURN_IF_ERROR(reader.Parse("limit-down", RateTimetable::Parse, options.limit_down));
   FS_RETURN_IF_ERROR(reader.Each("transfers", [&](const std::string& text) -> absl::Status {

@@ -10,7 +10,8 @@
 #include "agent/cli/flags.h"
 #include "agent/config/sources.h"
 #include "agent/engine/grpc_link.h"
-#include "agent/engine/location_sync.h"
+#include "agent/engine/location_options.h"
+#include "agent/hooks/hooks.h"
 #include "agent/traffic/cron_schedule.h"
 #include "agent/traffic/rate_timetable.h"
 #include "libs/telemetry/log.h"
@@ -35,6 +36,7 @@ struct AgentOptions {
   RateTimetable limit_up;
   RateTimetable limit_down;
   int transfers = static_cast<int>(TransferLimits::kTransfersAtOnce);
+  HookOptions hooks;
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
 };

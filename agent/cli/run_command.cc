@@ -6,16 +6,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <map>
+#include <thread>
 
 #include "agent/cli/agent_metrics.h"
 #include "agent/cli/config_watcher.h"
 #include "agent/cli/control.h"
+#include "agent/cli/control_proto.h"
 #include "agent/cli/display.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/options.h"
-#include "agent/engine/grpc_link.h"
-#include "agent/engine/location_sync.h"
+#include "agent/engine/sync_manager.h"
+#include "agent/hooks/hooks.h"
 #include "libs/base/status.h"
 #include "libs/base/unique_fd.h"
 #include "libs/wire/http.h"
@@ -24,8 +28,7 @@ namespace filesync {
 namespace {
 
 constexpr int kTickMilliseconds = 100;
-// A one-shot run gives up on a server that was never reached after this many tries.
-constexpr uint64_t kConnectionTries = 5;
+constexpr int kExitSignalled = 128;  // and the signal's number, as shells have it
 
 // SIGINT, SIGTERM and SIGHUP as something to poll. Made before any thread, so that all inherit it.
 UniqueFd BlockSignals() {
@@ -37,22 +40,48 @@ UniqueFd BlockSignals() {
   return UniqueFd(signalfd(-1, &signals, SFD_CLOEXEC));
 }
 
-// One location with what belongs to it.
-struct Running {
-  LocationPlan plan;
-  std::unique_ptr<LocationSync> sync;
-  std::unique_ptr<ControlServer> control;
-  // With a schedule: its next moment, and whether it is waited for.
-  absl::Time next = absl::InfinitePast();
-  bool resting = false;
-
-  ~Running() {
-    control.reset();  // it asks the engine
-    if (sync != nullptr) sync->Stop();
-  }
-};
-
 bool UseColor() { return std::getenv("NO_COLOR") == nullptr && isatty(STDERR_FILENO) == 1; }
+
+int ExitCodeOf(SyncOutcome outcome) {
+  switch (outcome) {
+    case SyncOutcome::kInSync:
+      return kExitInSync;
+    case SyncOutcome::kConflicts:
+      return kExitConflicts;
+    case SyncOutcome::kHeld:
+      return kExitHeld;
+    case SyncOutcome::kUnreachable:
+      return kExitUnreachable;
+    case SyncOutcome::kHalted:
+      return kExitHalted;
+    case SyncOutcome::kSomeFailed:
+    case SyncOutcome::kPaused:
+    case SyncOutcome::kUnfinished:
+      return kExitSomeFailed;
+  }
+  return kExitSomeFailed;
+}
+
+SyncLocation ToLocation(const LocationPlan& plan, const AgentOptions& options, bool once) {
+  SyncLocation location;
+  location.sync = plan.options;
+  location.sync.ignore_pause = once;
+  location.schedule = options.schedule;
+  return location;
+}
+
+SyncManagerOptions ManagerOptions(const AgentOptions& options, bool once) {
+  SyncManagerOptions manager;
+  manager.server = options.server;
+  manager.name = options.name;
+  manager.limit_up = options.limit_up;
+  manager.limit_down = options.limit_down;
+  manager.transfers = static_cast<size_t>(options.transfers);
+  for (const LocationPlan& plan : options.locations) {
+    manager.locations.push_back(ToLocation(plan, options, once));
+  }
+  return manager;
+}
 
 class SyncCommand {
  public:
@@ -60,40 +89,52 @@ class SyncCommand {
       : options_(std::move(options)),
         config_(std::move(config)),
         once_(once),
+        several_(options_.locations.size() > 1),
         signals_(BlockSignals()),
-        terminal_(isatty(STDOUT_FILENO) == 1),
+        terminal_(IsTerminal(STDOUT_FILENO)),
         display_(terminal_, UseColor()),
         log_(options_.log_level,
              [this](LogLevel level, std::string_view message) { display_.Log(level, message); }),
-        limits_(&clock_),
-        metrics_([this] { return Statuses(); }) {}
+        hooks_(std::make_shared<Hooks>(options_.hooks, &clock_, &log_)),
+        metrics_([this] { return manager_->statuses(); }) {}
 
   int Run() {
     if (absl::Status started = Start(); !started.ok()) {
       display_.Log(LogLevel::kError, ToStd(started.message()));
       return absl::IsInvalidArgument(started) ? kExitUsage : kExitHalted;
     }
-    const int code = Loop();
-    display_.Finish();
-    if (once_) {
-      for (const SyncStatus& status : Statuses()) display_.Summary(status);
-    }
-    // Metrics go before what they ask.
+    const int code = once_ ? RunOnce() : RunUntilStopped();
+    // Sockets and metrics go before what they ask.
     http_.reset();
-    limits_.Shutdown();
-    absl::MutexLock lock(&mutex_);
-    running_.clear();
+    controls_.clear();
+    manager_->Stop();
+    // A run that has ended still passes on what it did; a stop waits for nobody.
+    while (once_ && code < kExitSignalled && !hooks_.load()->Idle()) {
+      if (Wait() != 0) break;
+    }
+    hooks_.load()->Stop();
     return code;
   }
 
  private:
   absl::Status Start() {
-    for (const LocationPlan& plan : options_.locations) FS_RETURN_IF_ERROR(Add(plan));
-    FS_RETURN_IF_ERROR(StartHttp());
-    ApplyLimits();
-    absl::MutexLock lock(&mutex_);
-    for (const auto& running : running_) running->sync->Start();
+    FS_ASSIGN_OR_RETURN(manager_, SyncManager::Create(ManagerOptions(options_, once_), Callbacks(),
+                                                      &clock_, &log_));
+    for (const LocationPlan& plan : options_.locations) FS_RETURN_IF_ERROR(OpenControl(plan));
+    return StartHttp();
+  }
+
+  absl::Status OpenControl(const LocationPlan& plan) {
+    const std::string& directory = plan.options.directory;
+    FS_ASSIGN_OR_RETURN(controls_[directory],
+                        StartControlServer(directory, manager_.get(), Feed(directory), &log_));
     return absl::OkStatus();
+  }
+
+  // Of the location; made when first asked for.
+  EventFeed* Feed(const std::string& directory) {
+    absl::MutexLock lock(&feeds_mutex_);
+    return &feeds_[directory];
   }
 
   absl::Status StartHttp() {
@@ -104,7 +145,7 @@ class SyncCommand {
     handlers.metrics = [this] { return metrics_.Serialize(); };
     handlers.healthy = [] { return true; };
     handlers.ready = [this] {
-      const std::vector<SyncStatus> statuses = Statuses();
+      const std::vector<SyncStatus> statuses = manager_->statuses();
       return std::all_of(statuses.begin(), statuses.end(), [](const SyncStatus& status) {
         return status.state != SyncState::kHalted && status.state != SyncState::kOffline;
       });
@@ -113,62 +154,45 @@ class SyncCommand {
     return absl::OkStatus();
   }
 
-  // Makes a location's engine; it is not started yet.
-  absl::Status Add(const LocationPlan& plan) {
-    auto running = std::make_unique<Running>();
-    running->plan = plan;
-    LocationSyncOptions options = plan.options;
-    options.ignore_pause = once_;
-    FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link,
-                        NewGrpcLink(options.server, &limits_, options.priority));
-    FS_ASSIGN_OR_RETURN(running->sync,
-                        LocationSync::Create(std::move(options), std::move(link), &clock_, &log_));
-    LocationSync* sync = running->sync.get();
-    const std::string label = options_.locations.size() > 1 ? plan.options.folder : "";
-    sync->OnEvent([this, label](const SyncEvent& event) {
-      // A failure is in the log already.
-      if (event.kind != SyncEvent::Kind::kFailed) display_.Event(label, event);
-    });
-    sync->OnPropagation([this, folder = plan.options.folder](absl::Duration latency) {
-      metrics_.ObservePropagation(folder, latency);
-    });
-    FS_ASSIGN_OR_RETURN(running->control, StartControlServer(plan.options.directory, sync, &log_));
-    absl::MutexLock lock(&mutex_);
-    running_.push_back(std::move(running));
-    return absl::OkStatus();
+  SyncManagerCallbacks Callbacks() {
+    SyncManagerCallbacks callbacks;
+    callbacks.on_event = [this](const LocationName& name, const SyncEvent& event) {
+      // Failures are in the log already.
+      const bool logged =
+          event.kind == SyncEvent::Kind::kFailed || event.kind == SyncEvent::Kind::kConflictHeld;
+      if (!logged) display_.Event(several_ ? name.folder : "", event);
+      hooks_.load()->OnEvent(name, event);
+      Publish(name, [&event](control::v1::Event& out) { ToProto(event, out.mutable_sync()); });
+    };
+    callbacks.on_status = [this](const LocationName& name, const SyncStatus& status) {
+      hooks_.load()->OnStatus(name, status);
+      Publish(name, [&status](control::v1::Event& out) {
+        ToProto(status, /*running=*/true, out.mutable_status());
+      });
+    };
+    callbacks.on_progress = [this](const ProgressReport& report) {
+      display_.Progress(report.total);
+      for (const auto& [name, progress] : report.locations) {
+        Publish(name, [&progress](control::v1::Event& out) {
+          ToProto(progress, out.mutable_progress());
+        });
+      }
+    };
+    callbacks.on_propagation = [this](const LocationName& name, absl::Duration latency) {
+      metrics_.ObservePropagation(name.folder, latency);
+    };
+    return callbacks;
   }
 
-  // Rests when all is done until the schedule's next moment, then syncs until all is done.
-  void FollowSchedule(const SyncStatus& status, Running& running) {
-    const absl::Time now = clock_.Now();
-    if (running.resting) {
-      if (now < running.next) return;
-      running.resting = false;
-      running.sync->EndRest();
-      running.next = options_.schedule->Next(now, absl::LocalTimeZone());
-      return;
-    }
-    const bool done = status.state == SyncState::kInSync ||
-                      status.state == SyncState::kIncomplete || status.state == SyncState::kHeld;
-    if (running.next > absl::InfinitePast() && !done) return;
-    running.resting = true;
-    running.next = options_.schedule->Next(now, absl::LocalTimeZone());
-    running.sync->Rest(running.next);
-  }
-
-  void ApplyLimits() {
-    const absl::Time now = clock_.Now();
-    const absl::TimeZone zone = absl::LocalTimeZone();
-    limits_.up.SetRate(options_.limit_up.RateAt(now, zone));
-    limits_.down.SetRate(options_.limit_down.RateAt(now, zone));
-    limits_.slots.SetLimit(static_cast<size_t>(options_.transfers));
-  }
-
-  std::vector<SyncStatus> Statuses() const {
-    absl::MutexLock lock(&mutex_);
-    std::vector<SyncStatus> statuses;
-    for (const auto& running : running_) statuses.push_back(running->sync->status());
-    return statuses;
+  // To those who follow the location's events, if any.
+  template <typename Fill>
+  void Publish(const LocationName& name, const Fill& fill) {
+    EventFeed& feed = *Feed(name.directory);
+    if (!feed.HasReaders()) return;
+    control::v1::Event event;
+    ToProto(clock_.Now(), event.mutable_time());
+    fill(event);
+    feed.Publish(event);
   }
 
   // Reads the configuration again and goes on by it; what is wrong with it leaves all as it was.
@@ -178,139 +202,132 @@ class SyncCommand {
       log_.Error("the configuration stays as it was: {}", ToStd(read.status().message()));
       return;
     }
-    const bool other_http = read->http != options_.http;
-    options_ = *std::move(read);
+    const AgentOptions before = std::exchange(options_, *std::move(read));
+    several_ = options_.locations.size() > 1;
     log_.SetLevel(options_.log_level);
-    EndRests();
-    RemoveOthers();
-    for (const LocationPlan& plan : options_.locations) Follow(plan);
-    ApplyLimits();
-    if (other_http) {
+    manager_->SetLimits(options_.limit_up, options_.limit_down);
+    manager_->SetTransfers(static_cast<size_t>(options_.transfers));
+    for (const LocationPlan& plan : before.locations) {
+      if (FindPlan(options_, plan.options.directory) == nullptr) Remove(plan);
+    }
+    for (const LocationPlan& plan : options_.locations) {
+      const absl::Status followed = Follow(plan, FindPlan(before, plan.options.directory));
+      if (!followed.ok()) log_.Error("{}: {}", plan.options.directory, ToStd(followed.message()));
+    }
+    if (before.http != options_.http) {
       const absl::Status served = StartHttp();
       if (!served.ok()) log_.Error("metrics are not served: {}", ToStd(served.message()));
+    }
+    if (before.hooks != options_.hooks) {
+      hooks_.exchange(std::make_shared<Hooks>(options_.hooks, &clock_, &log_))->Stop();
     }
     log_.Info("the configuration was read again");
   }
 
-  // Another schedule, or none, counts from now.
-  void EndRests() {
-    absl::MutexLock lock(&mutex_);
-    for (const auto& running : running_) {
-      if (running->resting) running->sync->EndRest();
-      running->resting = false;
-      running->next = absl::InfinitePast();
+  static const LocationPlan* FindPlan(const AgentOptions& options, const std::string& directory) {
+    for (const LocationPlan& plan : options.locations) {
+      if (plan.options.directory == directory) return &plan;
     }
+    return nullptr;
   }
 
-  // Stops what the configuration does not speak of any more.
-  void RemoveOthers() {
-    std::vector<std::unique_ptr<Running>> gone;
-    {
-      absl::MutexLock lock(&mutex_);
-      const auto kept = std::stable_partition(
-          running_.begin(), running_.end(), [this](const std::unique_ptr<Running>& running) {
-            return std::any_of(
-                options_.locations.begin(), options_.locations.end(),
-                [&](const LocationPlan& plan) { return plan.identity == running->plan.identity; });
-          });
-      std::move(kept, running_.end(), std::back_inserter(gone));
-      running_.erase(kept, running_.end());
-    }
-    for (const auto& running : gone) {
-      log_.Info("{}: stopping, its configuration changed", running->plan.options.directory);
-    }
+  void Remove(const LocationPlan& plan) {
+    const std::string& directory = plan.options.directory;
+    controls_.erase(directory);
+    (void)manager_->RemoveLocation(directory);  // NotFound: it could not be opened before
+    log_.Info("{} is not synced any more", directory);
   }
 
-  // Tells an engine that runs what changed for it, or starts one.
-  void Follow(const LocationPlan& plan) {
-    {
-      absl::MutexLock lock(&mutex_);
-      for (const auto& running : running_) {
-        if (running->plan.identity != plan.identity) continue;
-        if (running->plan.live != plan.live) running->sync->Reconfigure(plan.options);
-        running->plan = plan;
-        return;
-      }
+  // Brings the manager in line with `plan`, which was `before`; nullptr: there was none.
+  absl::Status Follow(const LocationPlan& plan, const LocationPlan* before) {
+    const std::string& directory = plan.options.directory;
+    const bool known = before != nullptr && manager_->status(directory).ok();
+    if (!known) {
+      FS_RETURN_IF_ERROR(manager_->AddLocation(ToLocation(plan, options_, once_)));
+      return OpenControl(plan);
     }
-    const absl::Status added = Add(plan);
-    if (!added.ok()) {
-      log_.Error("{}: not synced: {}", plan.options.directory, ToStd(added.message()));
-      return;
+    if (before->identity != plan.identity) {
+      return manager_->ReplaceLocation(ToLocation(plan, options_, once_));
     }
-    absl::MutexLock lock(&mutex_);
-    running_.back()->sync->Start();
+    FS_RETURN_IF_ERROR(manager_->SetSchedule(directory, options_.schedule));
+    if (before->live == plan.live) return absl::OkStatus();
+    return manager_->ReconfigureLocation(plan.options);
   }
 
-  // Waits a moment; true when it is time to stop.
-  bool Stopped() {
+  // A terminal that was closed says so by the signal that otherwise means "read again".
+  bool HungUp() const { return terminal_ && isatty(STDOUT_FILENO) == 0; }
+
+  // Waits for a tick; the number of the signal to stop that came instead, or 0.
+  int Wait() {
     pollfd fd = {signals_.get(), POLLIN, 0};
-    signalfd_siginfo signal{};
-    bool reload = false;
+    signalfd_siginfo info{};
     if (poll(&fd, 1, kTickMilliseconds) > 0 &&
-        read(signals_.get(), &signal, sizeof(signal)) == sizeof(signal)) {
-      // A terminal that was closed says so by the signal that otherwise means "read again".
-      const bool hung_up = terminal_ && isatty(STDOUT_FILENO) == 0;
-      if (signal.ssi_signo != SIGHUP || hung_up) return true;
-      reload = true;
+        read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
+      if (info.ssi_signo != SIGHUP || HungUp()) return static_cast<int>(info.ssi_signo);
+      if (!once_) Reload();
     }
-    if (!once_ && (config_.Changed(clock_.Now()) || reload)) Reload();
-    return false;
+    if (!once_ && config_.Changed(clock_.Now())) Reload();
+    return 0;
   }
 
-  int Loop() {
-    while (!Stopped()) {
-      ApplyLimits();
-      const std::vector<SyncStatus> statuses = Statuses();
-      if (options_.schedule.has_value() && !once_) {
-        absl::MutexLock lock(&mutex_);
-        for (size_t i = 0; i < running_.size(); ++i) FollowSchedule(statuses[i], *running_[i]);
-      }
-      display_.State(statuses);
-      if (!once_) continue;
-      int worst = kExitInSync;
-      bool all_done = true;
-      for (const SyncStatus& status : statuses) {
-        const int code = Outcome(status);
-        all_done = all_done && code >= 0;
-        worst = std::max(worst, code);
-      }
-      if (all_done) return worst;
+  int Tick() {
+    const int signal = Wait();
+    if (signal == 0) display_.State(manager_->statuses());
+    return signal;
+  }
+
+  int RunUntilStopped() {
+    manager_->Start();
+    while (Tick() == 0) {
     }
+    display_.Finish();
     return kExitInSync;
   }
 
-  // A one-shot run's exit code for this location; -1 while it goes on.
-  static int Outcome(const SyncStatus& status) {
-    switch (status.state) {
-      case SyncState::kInSync:
-        return kExitInSync;
-      case SyncState::kIncomplete:
-        if (status.settled_failures < status.failed_count) return -1;
-        return status.held_conflicts == status.failed_count ? kExitConflicts : kExitSomeFailed;
-      case SyncState::kHeld:
-        return kExitHeld;
-      case SyncState::kHalted:
-        return kExitHalted;
-      case SyncState::kOffline:
-        return status.connection_failures >= kConnectionTries ? kExitUnreachable : -1;
-      default:
-        return -1;
+  int RunOnce() {
+    const absl::Time began = clock_.Now();
+    std::stop_source cancel;
+    std::atomic<bool> ended = false;
+    std::vector<LocationOutcome> outcomes;
+    std::thread run([&] {
+      outcomes = manager_->SyncAll(absl::InfiniteFuture(), cancel.get_token());
+      ended = true;
+    });
+    int code = kExitInSync;
+    while (!ended) {
+      const int signal = Tick();
+      if (signal == 0) continue;
+      code = kExitSignalled + signal;
+      cancel.request_stop();
+      break;
     }
+    run.join();
+    std::vector<SyncStatus> statuses;
+    for (const LocationOutcome& outcome : outcomes) {
+      if (code < kExitSignalled) code = std::max(code, ExitCodeOf(outcome.outcome));
+      statuses.push_back(outcome.status);
+    }
+    display_.State(statuses);
+    display_.Finish();
+    for (const SyncStatus& status : statuses) display_.Summary(status, clock_.Now() - began);
+    return code;
   }
 
   AgentOptions options_;
   ConfigWatcher config_;
   const bool once_;
+  std::atomic<bool> several_;  // locations: each line says which it is of
   RealClock clock_;
   const UniqueFd signals_;
   const bool terminal_;
   Display display_;
   Logger log_;
-  TransferLimits limits_;
+  std::atomic<std::shared_ptr<Hooks>> hooks_;  // replaced when the configuration says so
   AgentMetrics metrics_;
-  // Changed by the main thread only; read by those that serve metrics.
-  mutable absl::Mutex mutex_;
-  std::vector<std::unique_ptr<Running>> running_ ABSL_GUARDED_BY(mutex_);
+  absl::Mutex feeds_mutex_;
+  std::map<std::string, EventFeed> feeds_ ABSL_GUARDED_BY(feeds_mutex_);  // by directory; stay
+  std::unique_ptr<SyncManager> manager_;
+  std::map<std::string, std::unique_ptr<ControlServer>> controls_;  // by directory
   std::unique_ptr<HttpServer> http_;
 };
 

@@ -160,6 +160,25 @@ constexpr OptionDefinition kSettings[] = {
      .details = "Cron's five fields ('*/15 9-18 * * mon-fri') or @hourly, @daily, @weekly, "
                 "@monthly, @yearly. Times are local. Does not bear on `sync`.",
      .topic = Topic::kTraffic},
+    {.name = "on-synced",
+     .value = "CMD",
+     .summary = "run this when in sync after changes",
+     .details = "A program with its arguments, split as a shell would, without a shell. It gets "
+                "what changed on stdin, one JSON object per line.",
+     .topic = Topic::kHooks},
+    {.name = "on-conflict",
+     .value = "CMD",
+     .summary = "run this for conflicts",
+     .topic = Topic::kHooks},
+    {.name = "on-error",
+     .value = "CMD",
+     .summary = "run this when something can't be synced",
+     .topic = Topic::kHooks},
+    {.name = "hook-timeout",
+     .value = "SECONDS",
+     .summary = "how long each of these may take",
+     .fallback = "60",
+     .topic = Topic::kHooks},
     {.name = "http",
      .value = "ADDR:PORT",
      .summary = "serve /metrics and /healthz here, or off",
@@ -177,6 +196,11 @@ constexpr OptionDefinition kSettings[] = {
 constexpr OptionDefinition kJson = {
     .name = "json", .kind = kSwitch, .summary = "as protobuf JSON, for programs"};
 constexpr OptionDefinition kJsonOnly[] = {kJson};
+constexpr OptionDefinition kStatusOptions[] = {kJson,
+                                               {.name = "watch",
+                                                .letter = 'w',
+                                                .kind = kSwitch,
+                                                .summary = "go on telling until the agent ends"}};
 constexpr OptionDefinition kManOptions[] = {
     {.name = "markdown", .kind = kSwitch, .summary = "as Markdown, for the documentation"}};
 constexpr OptionDefinition kWaitOptions[] = {
@@ -202,7 +226,13 @@ constexpr CommandDefinition kCommands[] = {
     {.name = "status",
      .argument = "DIR",
      .summary = "tell how a directory stands",
-     .example = "syncagent status ./dir",
+     .example = "syncagent status --watch ./dir",
+     .options = kStatusOptions},
+    {.name = "events",
+     .argument = "DIR",
+     .summary = "tell what happens in a directory",
+     .details = "One line per event, with --json one JSON object per line, until the agent ends.",
+     .example = "syncagent events --json ./dir | jq .sync",
      .options = kJsonOnly},
     {.name = "confirm",
      .argument = "DIR",
@@ -252,7 +282,7 @@ constexpr CommandDefinition kCommands[] = {
     {.name = "help",
      .argument = "[NAME]",
      .summary = "explain a command or a topic",
-     .details = "Topics gather settings: modes, filters, brake, traffic, output.",
+     .details = "Topics gather settings: modes, filters, brake, traffic, hooks, output.",
      .example = "syncagent help traffic"},
 };
 
@@ -266,6 +296,8 @@ constexpr TopicDefinition kTopics[] = {
     {Topic::kBrake, "brake", "what waits for a person", "syncagent --max-delete 100 ./dir"},
     {Topic::kTraffic, "traffic", "when and how fast",
      "syncagent --limit-up '08:00 512k, 19:00 off' ./dir"},
+    {Topic::kHooks, "hooks", "what is run when something happens",
+     "syncagent --on-synced 'make -C /srv/site' ./dir"},
     {Topic::kOutput, "output", "what is told, and where", "syncagent --http 127.0.0.1:9465 ./dir"},
 };
 

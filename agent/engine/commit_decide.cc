@@ -298,7 +298,7 @@ void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
   file.change.conflict_of = situation.path;
   batch.changes.push_back(std::move(file));
   ++context_->stats.conflicts;
-  context_->Emit(SyncEvent::Kind::kConflict, situation.path, copy.ForPeople());
+  context_->Emit(SyncEvent::Kind::kConflict, situation.path, copy.ForPeople(), copy);
   context_->scan_subtree(situation.path);
 }
 

@@ -121,6 +121,8 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
       round.large = true;
     }
     round.bytes += size;
+    context_->progress.TakeWaiting(1, size);
+    context_->progress.Plan(TransferDirection::kUp, path, size);
   }
   round.paths.insert(path);
   // A directory that went takes everything below it along.
@@ -181,7 +183,8 @@ void CommitFlow::Read(RoundPtr round) {
   // Of an edited or moved file the server has most already: then only what it lacks is read again.
   const Situation& only = round->items[to_read.front()];
   if (round->large && !only.base.has_value() && !only.origin.has_value()) {
-    round->early = std::make_shared<EarlyUpload>(&large_uploader_, large_lane_, *context_->welcome);
+    round->early =
+        std::make_shared<EarlyUpload>(&large_uploader_, large_lane_, *context_->welcome, only.path);
   }
   const int tasks = static_cast<int>((to_read.size() + kPathsPerTask - 1) / kPathsPerTask);
   round->tasks = tasks;

@@ -208,6 +208,7 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
         context_->Dirty(path);
         return state.PutRemote(committed);
       }
+      context_->progress.Finish(TransferDirection::kUp, path);
       context_->Emit(SyncEvent::Kind::kUploaded, path);
       return state.PutBase({committed, context_->incarnation, pending.fingerprint});
     }

@@ -26,6 +26,30 @@ void Failures::ClearTree(const RelPath& directory) {
   while (it != failures_.end() && it->first.IsAtOrBelow(directory)) it = failures_.erase(it);
 }
 
+void EngineStats::Count(SyncEvent::Kind kind) {
+  switch (kind) {
+    case SyncEvent::Kind::kUploaded:
+      ++sent;
+      break;
+    case SyncEvent::Kind::kDownloaded:
+      ++received;
+      break;
+    case SyncEvent::Kind::kDeletedThere:
+      ++deleted_there;
+      break;
+    case SyncEvent::Kind::kDeletedHere:
+      ++deleted_here;
+      break;
+    case SyncEvent::Kind::kMoved:
+      ++moved;
+      break;
+    case SyncEvent::Kind::kConflict:
+    case SyncEvent::Kind::kConflictHeld:
+    case SyncEvent::Kind::kFailed:
+      break;
+  }
+}
+
 bool InFlight::Claim(const RelPath& path) {
   const auto [it, inserted] = claimed_.try_emplace(path, false);
   if (!inserted) it->second = true;
@@ -56,7 +80,7 @@ void EngineContext::Hold(const RelPath& path, const char* why) {
   if (!news) return;
   ++stats.conflicts;
   log->Warn("{}: {}", path.ForPeople(), why);
-  Emit(SyncEvent::Kind::kFailed, path, why);
+  Emit(SyncEvent::Kind::kConflictHeld, path, why);
 }
 
 bool EngineContext::RetryIsPlanned(const RelPath& path) const {

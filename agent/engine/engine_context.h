@@ -16,8 +16,10 @@
 #include "agent/engine/file_preparer.h"
 #include "agent/engine/filters.h"
 #include "agent/engine/mailbox.h"
+#include "agent/engine/progress.h"
 #include "agent/engine/server_link.h"
 #include "agent/engine/state/state.h"
+#include "agent/engine/sync_event.h"
 #include "libs/base/clock.h"
 #include "libs/base/executor.h"
 #include "libs/content/frame.h"
@@ -28,22 +30,6 @@
 
 namespace filesync {
 
-// One thing that happened, for progress displays and hooks.
-struct SyncEvent {
-  enum class Kind : uint8_t {
-    kUploaded,
-    kDownloaded,
-    kDeletedHere,
-    kDeletedThere,
-    kMoved,
-    kConflict,
-    kFailed
-  };
-  Kind kind;
-  RelPath path;
-  std::string detail;  // where it moved, the conflict copy's name, the reason
-};
-
 // Counters since the start; any thread.
 struct EngineStats {
   std::atomic<uint64_t> commits = 0;
@@ -51,9 +37,14 @@ struct EngineStats {
   std::atomic<uint64_t> reconnects = 0;
   std::atomic<uint64_t> scans = 0;
   std::atomic<double> scan_seconds = 0;
-  std::atomic<uint64_t> bytes_saved = 0;    // content that did not have to be sent or fetched
-  std::atomic<uint64_t> bytes_to_move = 0;  // of the transfers under way
-  std::atomic<uint64_t> bytes_moved = 0;
+  // Entries: sent and received (directories and symlinks too), deleted, and renamed here.
+  std::atomic<uint64_t> sent = 0;
+  std::atomic<uint64_t> received = 0;
+  std::atomic<uint64_t> deleted_there = 0;
+  std::atomic<uint64_t> deleted_here = 0;
+  std::atomic<uint64_t> moved = 0;
+
+  void Count(SyncEvent::Kind kind);
 };
 
 // Paths that could not be synced, and when each is tried again. Engine's thread.
@@ -102,6 +93,7 @@ struct EngineContext {
   Filters* filters = nullptr;
   Mailbox mailbox;                                 // any thread
   EngineStats stats;                               // any thread
+  ProgressTracker progress;                        // any thread
   std::function<void(const SyncEvent&)> on_event;  // called on the engine's thread
 
   // From the server's commit to its application here, by both hosts' clocks.
@@ -152,6 +144,7 @@ struct EngineContext {
   }
   // Ends what Claim began.
   void Release(const RelPath& path) {
+    progress.Drop(path);
     if (in_flight.Release(path)) Dirty(path);
   }
   // `path` came right, unless it is a directory that could not be listed: what it holds is
@@ -171,8 +164,10 @@ struct EngineContext {
   void Hold(const RelPath& path, const char* why);
   // True when `path` failed and its next attempt has its moment: nothing is to hurry it.
   bool RetryIsPlanned(const RelPath& path) const;
-  void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "") {
-    if (on_event) on_event({kind, path, std::move(detail)});
+  void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "",
+            const RelPath& other = RelPath()) {
+    stats.Count(kind);
+    if (on_event) on_event({kind, path, std::move(detail), other});
   }
 };
 

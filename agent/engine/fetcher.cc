@@ -27,6 +27,8 @@ class Fetcher::Assembly {
     inline_ = &inline_chunks;
     FS_ASSIGN_OR_RETURN(chunks_, DataChunks(item_->entry.content, lists));
     FS_ASSIGN_OR_RETURN(item_->staged, context_->location->Stage(item_->entry.content.size));
+    context_->progress.Begin(TransferDirection::kDown, item_->entry.path, item_->entry.content.size,
+                             0);
     if (!item_->source.has_value()) return absl::OkStatus();
     absl::StatusOr<std::unique_ptr<LocalFile>> file =
         context_->location->Open(item_->source->entry.path);
@@ -60,12 +62,14 @@ class Fetcher::Assembly {
       if (const auto it = inline_->find(ref.id); it != inline_->end()) {
         FS_ASSIGN_OR_RETURN(const std::string_view plain,
                             DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id, scratch_));
+        NoteReceived(ref, it->second.size());
         FS_RETURN_IF_ERROR(item_->staged->Append(plain));
       } else if (const auto here = offsets_.find(ref.id); here != offsets_.end()) {
         FS_RETURN_IF_ERROR(AppendFromSource(folder, ref, here->second));
       } else {
         return absl::OkStatus();
       }
+      context_->progress.Advance(TransferDirection::kDown, item_->entry.path, ref.size);
       ++next_;
     }
     return absl::OkStatus();
@@ -77,7 +81,8 @@ class Fetcher::Assembly {
     FS_ASSIGN_OR_RETURN(const std::string_view plain,
                         DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id, scratch_));
     if (plain.size() != ref.size) return DataLoss("a chunk is not of the size its list says");
-    context_->stats.bytes_moved += plain.size();
+    NoteReceived(ref, frame.size());
+    context_->progress.Advance(TransferDirection::kDown, item_->entry.path, ref.size);
     return item_->staged->Append(plain);
   }
 
@@ -91,11 +96,16 @@ class Fetcher::Assembly {
   FetchItem* item() { return item_; }
 
  private:
+  // So many bytes travelled for the chunk.
+  void NoteReceived(const ChunkRef& ref, size_t frame_bytes) {
+    if (frame_bytes < ref.size) context_->progress.SavedByCompression(ref.size - frame_bytes);
+  }
+
   absl::Status AppendFromSource(FolderId folder, const ChunkRef& ref, uint64_t offset) {
     std::string plain(ref.size, '\0');
     const absl::StatusOr<size_t> got = source_->ReadAt(offset, plain.data(), plain.size());
     if (got.ok() && *got == plain.size() && HashChunk(ChunkKind::kData, plain) == ref.id) {
-      context_->stats.bytes_saved += plain.size();
+      context_->progress.SavedByDeduplication(plain.size());
       return item_->staged->Append(plain);
     }
     std::string frame;

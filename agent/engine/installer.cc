@@ -23,7 +23,7 @@ absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEn
     ++context.stats.conflicts;
     context.log->Info("conflict: {} was changed here and elsewhere; what was here is now {}",
                       local.path.ForPeople(), copy.ForPeople());
-    context.Emit(SyncEvent::Kind::kConflict, local.path, copy.ForPeople());
+    context.Emit(SyncEvent::Kind::kConflict, local.path, copy.ForPeople(), copy);
     context.Dirty(copy);
     return copy;
   }

@@ -186,6 +186,22 @@ void LocationSync::OnPropagation(std::function<void(absl::Duration)> callback) {
   context_.on_propagation = std::move(callback);
 }
 
+void LocationSync::OnStatus(std::function<void(const SyncStatus&)> callback) {
+  on_status_ = std::move(callback);
+}
+
+uint64_t LocationSync::RequestScan() {
+  const uint64_t number = ++scans_asked_for_;
+  context_.mailbox.Post([this, number] {
+    // The first scan is about to be asked for.
+    if (next_rescan_ > absl::InfinitePast()) observer_->RequestFullScan();
+    next_connect_ = absl::InfinitePast();
+    scan_requests_ = std::max(scan_requests_, number);
+    PublishStatus();
+  });
+  return number;
+}
+
 void LocationSync::Start() {
   absl::StatusOr<std::unique_ptr<Watcher>> watcher = directory_->NewWatcher();
   if (!watcher.ok()) {

@@ -157,7 +157,7 @@ class MoveApplier {
     touched_.insert(entry.path.Parent());
     done_.insert(row.entry.path);
     done_.insert(entry.path);
-    context_.Emit(SyncEvent::Kind::kMoved, row.entry.path, entry.path.ForPeople());
+    context_.Emit(SyncEvent::Kind::kMoved, row.entry.path, entry.path.ForPeople(), entry.path);
   }
 
   void Put(const Entry& entry, const Fingerprint& fingerprint) {

@@ -112,6 +112,10 @@ class Walk {
       sink_.OnSkipped(entry.path.ForPeople() + ": neither file, directory nor symlink");
       if (!known) return absl::OkStatus();
     }
+    if (!unchanged && entry.type == LocalType::kFile) {
+      ++found_files_;
+      found_bytes_ += entry.fingerprint.size;
+    }
     if (!unchanged) AddCandidate(entry.path);
     if (entry.type == LocalType::kDirectory) return Descend(entry.path, device);
     return absl::OkStatus();
@@ -160,7 +164,9 @@ class Walk {
   }
 
   void FlushCandidates() {
-    if (!candidates_.empty()) sink_.OnCandidates(std::exchange(candidates_, {}));
+    if (candidates_.empty()) return;
+    sink_.OnFilesFound(std::exchange(found_files_, 0), std::exchange(found_bytes_, 0));
+    sink_.OnCandidates(std::exchange(candidates_, {}));
   }
 
   const RelPath root_;
@@ -170,6 +176,8 @@ class Walk {
   BaseCursor base_;
   ScanSink& sink_;
   std::vector<RelPath> candidates_;
+  uint64_t found_files_ = 0;  // among the candidates
+  uint64_t found_bytes_ = 0;
   std::vector<RelPath> missing_;
   ScanTotals totals_;
 };

@@ -25,6 +25,11 @@ class ScanSink {
   virtual ~ScanSink() = default;
   // There, and new or different from the base.
   virtual void OnCandidates(std::vector<RelPath> paths) = 0;
+  // Comes before them: how many of them are files, and how many bytes these have in all.
+  virtual void OnFilesFound(uint64_t files, uint64_t bytes) {
+    (void)files;
+    (void)bytes;
+  }
   // In the base and not there; told when the walk is over, so that moves can be paired.
   virtual void OnMissing(std::vector<RelPath> paths) = 0;
   // Could not be listed: nothing below it is decided.

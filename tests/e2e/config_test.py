@@ -33,6 +33,10 @@ WRONG = {
     "compression": (["", "0", "20", "best", "-1"], "from 1 to 19"),
     "priority": (["", "urgent", "1"], "high, normal or low"),
     "schedule": (["now", "* * * *", "61 * * * *", "0 0 30 2 *"], "expected"),
+    "on-synced": (["", "'x", " "], "expected"),
+    "on-conflict": (["", "'x", " "], "expected"),
+    "on-error": (["", "'x", " "], "expected"),
+    "hook-timeout": (["", "0", "-1", "soon", "inf", "nan"], "seconds"),
     "http": (["", "here", "127.0.0.1:99999"], "HOST:PORT"),
     "log-level": (["", "loud"], "debug"),
 }

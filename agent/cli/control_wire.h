@@ -1,0 +1,19 @@
+// The control socket's framing: messages of at most 4 MiB, each after its length (4 bytes,
+// big-endian). Thread-compatible.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace filesync {
+
+// From now on sending and receiving give up after 5 s.
+void SetControlTimeouts(int fd);
+// They take as long as it takes.
+void ClearControlTimeouts(int fd);
+absl::Status SendControlMessage(int fd, const std::string& message);
+// Unavailable: the other side hung up. InvalidArgument: too large.
+absl::StatusOr<std::string> ReceiveControlMessage(int fd);
+
+}  // namespace filesync

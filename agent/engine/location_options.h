@@ -1,0 +1,33 @@
+// LocationSyncOptions: how one location is kept in step with its folder. Value type.
+#pragma once
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "agent/engine/filters.h"
+#include "agent/traffic/token_queue.h"
+#include "libs/content/frame.h"
+#include "libs/model/modes.h"
+#include "libs/reconcile/brake.h"
+#include "libs/reconcile/conflict_policies.h"
+
+namespace filesync {
+
+struct LocationSyncOptions {
+  std::string directory;
+  std::string folder = "default";
+  std::string agent_name;
+  std::string server;  // HOST:PORT, for status
+  Mode mode = Mode::kTwoWay;
+  ConflictPolicies policies;
+  FilterOptions filters;
+  BrakeLimit max_delete;
+  FrameOptions compression;
+  // Before or after other locations of the process, where limits make them wait.
+  FolderPriority priority = FolderPriority::kNormal;
+  bool ignore_pause = false;  // for a run that was asked for now
+  absl::Duration rescan_interval = absl::Hours(1);
+  absl::Duration trash_age = absl::Hours(24 * 30);
+};
+
+}  // namespace filesync
