@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "agent/cli/control_proto.h"
 #include "agent/cli/control_stream.h"
 #include "agent/cli/control_wire.h"
@@ -25,6 +26,7 @@ namespace filesync {
 namespace {
 
 constexpr char kSocket[] = "control.sock";
+constexpr absl::Duration kFirstStart = absl::Seconds(1);
 
 // By a handle of the state directory, as a socket's path has room for 107 bytes only.
 absl::StatusOr<sockaddr_un> SocketAddress(int state_directory) {
@@ -258,10 +260,16 @@ absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory) {
   FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(*canonical));
   control::v1::ControlRequest request;
   request.mutable_status();
-  absl::StatusOr<control::v1::ControlResponse> running = AskRunningAgent(state.get(), request);
-  if (running.ok()) return std::move(*running->mutable_status());
-  if (!NobodyListens(running.status())) return running.status();
-  return ReadState(*canonical, state.get());
+  const absl::Time give_up = absl::Now() + kFirstStart;
+  while (true) {
+    absl::StatusOr<control::v1::ControlResponse> running = AskRunningAgent(state.get(), request);
+    if (running.ok()) return std::move(*running->mutable_status());
+    if (!NobodyListens(running.status())) return running.status();
+    absl::StatusOr<control::v1::Status> read = ReadState(*canonical, state.get());
+    // An agent that is being started for the first time has made the file and not its tables.
+    if (read.ok() || absl::Now() >= give_up) return read;
+    absl::SleepFor(absl::Milliseconds(20));
+  }
 }
 
 absl::Status FollowEvents(const std::string& directory, bool status,

@@ -172,9 +172,9 @@ class SyncCommand {
     };
     callbacks.on_progress = [this](const ProgressReport& report) {
       display_.Progress(report.total);
-      for (const auto& [name, progress] : report.locations) {
-        Publish(name, [&progress](control::v1::Event& out) {
-          ToProto(progress, out.mutable_progress());
+      for (const auto& location : report.locations) {
+        Publish(location.first, [&location](control::v1::Event& out) {
+          ToProto(location.second, out.mutable_progress());
         });
       }
     };

@@ -170,12 +170,31 @@ void ProgressTracker::Measure(absl::Time now) {
   speed_ = speed_ == 0 ? moved / seconds : speed_ + weight * (moved / seconds - speed_);
 }
 
-void ProgressTracker::AddTransfers(TransferDirection direction, const Transfers& transfers,
-                                   std::vector<std::pair<uint64_t, TransferProgress>>& out) const {
-  for (const auto& [path, transfer] : transfers) {
-    if (transfer.begun == 0) continue;
-    out.push_back({transfer.begun, {path, direction, transfer.done, transfer.total}});
+std::vector<TransferProgress> ProgressTracker::Oldest() const {
+  // There may be thousands of small files: only those that are told are copied.
+  struct Begun {
+    TransferDirection direction;
+    Transfers::const_iterator transfer;
+    bool operator<(const Begun& other) const {
+      return transfer->second.begun < other.transfer->second.begun;
+    }
+  };
+  std::vector<Begun> begun;
+  auto add = [&begun](TransferDirection direction, const Transfers& transfers) {
+    for (auto it = transfers.begin(); it != transfers.end(); ++it) {
+      if (it->second.begun > 0) begun.push_back({direction, it});
+    }
+  };
+  add(TransferDirection::kUp, up_);
+  add(TransferDirection::kDown, down_);
+  const auto told = begun.begin() + std::min(begun.size(), kTransfersTold);
+  std::partial_sort(begun.begin(), told, begun.end());
+  std::vector<TransferProgress> oldest;
+  for (auto it = begun.begin(); it != told; ++it) {
+    const auto& [path, transfer] = *it->transfer;
+    oldest.push_back({path, it->direction, transfer.done, transfer.total});
   }
+  return oldest;
 }
 
 SyncProgress ProgressTracker::Sample(absl::Time now) {
@@ -191,13 +210,7 @@ SyncProgress ProgressTracker::Sample(absl::Time now) {
   progress.bytes_per_second = speed_;
   progress.bytes_saved_by_deduplication = deduplicated_;
   progress.bytes_saved_by_compression = compressed_;
-  std::vector<std::pair<uint64_t, TransferProgress>> under_way;
-  AddTransfers(TransferDirection::kUp, up_, under_way);
-  AddTransfers(TransferDirection::kDown, down_, under_way);
-  const size_t told = std::min(under_way.size(), kTransfersTold);
-  std::partial_sort(under_way.begin(), under_way.begin() + told, under_way.end(),
-                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  for (size_t i = 0; i < told; ++i) progress.transfers.push_back(std::move(under_way[i].second));
+  progress.transfers = Oldest();
   Estimate(progress);
   return progress;
 }

@@ -98,8 +98,7 @@ class ProgressTracker {
   void Forget(Transfers& transfers, Transfers::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartStretch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Measure(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void AddTransfers(TransferDirection direction, const Transfers& transfers,
-                    std::vector<std::pair<uint64_t, TransferProgress>>& out) const;
+  std::vector<TransferProgress> Oldest() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   Transfers up_ ABSL_GUARDED_BY(mutex_);
