@@ -34,7 +34,8 @@ struct PreparedFile {
   std::string bytes;             // the whole file, when it was small enough to keep
 };
 
-// Sees a file's chunks while the file is read, in order. Called on the reading thread.
+// Sees a file's chunks while the file is read, in order; that of its holes once. Called on the
+// reading thread.
 class ChunkSink {
  public:
   virtual ~ChunkSink() = default;

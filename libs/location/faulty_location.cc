@@ -16,6 +16,7 @@ class FaultyFile final : public LocalFile {
     FS_RETURN_IF_ERROR((*fault_)("File.ReadAt", path_));
     return inner_->ReadAt(offset, buffer, size);
   }
+  uint64_t NextData(uint64_t offset) override { return inner_->NextData(offset); }
   absl::StatusOr<Fingerprint> Stat() override {
     FS_RETURN_IF_ERROR((*fault_)("File.Stat", path_));
     return inner_->Stat();
@@ -44,6 +45,10 @@ class FaultyStagedFile final : public StagedFile {
   absl::Status Append(std::string_view bytes) override {
     FS_RETURN_IF_ERROR((*fault_)("Staged.Append", RelPath()));
     return inner_->Append(bytes);
+  }
+  absl::Status AppendZeros(uint64_t count) override {
+    FS_RETURN_IF_ERROR((*fault_)("Staged.Append", RelPath()));
+    return inner_->AppendZeros(count);
   }
   absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) override {
     FS_RETURN_IF_ERROR((*fault_)("Staged.SetMetadata", RelPath()));
@@ -104,6 +109,13 @@ absl::StatusOr<std::unique_ptr<LocalFile>> FaultyLocation::Open(const RelPath& p
 absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::Stage(uint64_t size_hint) {
   FS_RETURN_IF_ERROR(fault_("Stage", RelPath()));
   FS_ASSIGN_OR_RETURN(std::unique_ptr<StagedFile> staged, inner_->Stage(size_hint));
+  return std::unique_ptr<StagedFile>(
+      std::make_unique<FaultyStagedFile>(std::move(staged), &fault_));
+}
+
+absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::StageSparse(uint64_t data_bytes) {
+  FS_RETURN_IF_ERROR(fault_("Stage", RelPath()));
+  FS_ASSIGN_OR_RETURN(std::unique_ptr<StagedFile> staged, inner_->StageSparse(data_bytes));
   return std::unique_ptr<StagedFile>(
       std::make_unique<FaultyStagedFile>(std::move(staged), &fault_));
 }

@@ -175,6 +175,12 @@ class PosixDirectory final : public LocalDirectory {
     return std::unique_ptr<StagedFile>(std::move(staged));
   }
 
+  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) override {
+    FS_ASSIGN_OR_RETURN(std::unique_ptr<PosixStagedFile> staged,
+                        PosixStagedFile::Create(tmp_.get(), data_bytes, /*sparse=*/true));
+    return std::unique_ptr<StagedFile>(std::move(staged));
+  }
+
   absl::Status SyncStaged(std::span<StagedFile* const> files) override {
     if (files.size() >= kSyncAllFrom) return SyncAll();
     for (StagedFile* file : files) {

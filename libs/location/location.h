@@ -63,6 +63,9 @@ class LocalFile {
   virtual ~LocalFile() = default;
   // Reads up to `size` bytes at `offset` into `buffer`; fewer only at the end of the file.
   virtual absl::StatusOr<size_t> ReadAt(uint64_t offset, char* buffer, size_t size) = 0;
+  // Where the next byte at or after `offset` is that may be other than zero; UINT64_MAX when none
+  // is. `offset` itself where this can't be told without reading.
+  virtual uint64_t NextData(uint64_t offset) { return offset; }
   virtual absl::StatusOr<Fingerprint> Stat() = 0;
   // Permission bits now.
   virtual absl::StatusOr<uint32_t> Mode() = 0;
@@ -77,7 +80,10 @@ class LocalFile {
 class StagedFile {
  public:
   virtual ~StagedFile() = default;
+  // Runs of zero bytes become holes where the location has such.
   virtual absl::Status Append(std::string_view bytes) = 0;
+  // As if so many zero bytes were appended.
+  virtual absl::Status AppendZeros(uint64_t count);
   // Sets what it is to carry. Must be called before it is installed.
   virtual absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) = 0;
 };
@@ -140,6 +146,11 @@ class Location {
 
   // `size_hint` in bytes, to reserve space: ResourceExhausted when there is none.
   virtual absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) = 0;
+  // The same for a file with large holes: there must be room for the `data_bytes` that are none,
+  // but nothing is reserved.
+  virtual absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) {
+    return Stage(data_bytes);
+  }
   // Makes the staged files' bytes and metadata durable, grouped.
   virtual absl::Status SyncStaged(std::span<StagedFile* const> files) = 0;
 

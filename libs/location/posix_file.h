@@ -35,11 +35,14 @@ class NoWriters {
 // A file in tmp/, unlinked when it goes unless it was renamed away. Thread-compatible.
 class PosixStagedFile final : public StagedFile {
  public:
-  // ResourceExhausted when `size_hint` bytes can't be reserved.
+  // ResourceExhausted when there is no room for `size_hint` bytes; they are reserved unless the
+  // file is to have large holes.
   static absl::StatusOr<std::unique_ptr<PosixStagedFile>> Create(int tmp_directory,
-                                                                 uint64_t size_hint);
+                                                                 uint64_t size_hint,
+                                                                 bool sparse = false);
   ~PosixStagedFile() override;
   absl::Status Append(std::string_view bytes) override;
+  absl::Status AppendZeros(uint64_t count) override;
   absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) override;
 
   int fd() const { return fd_.get(); }
@@ -54,9 +57,16 @@ class PosixStagedFile final : public StagedFile {
  private:
   PosixStagedFile(int directory, std::string name, UniqueFd fd)
       : directory_(directory), name_(std::move(name)), fd_(std::move(fd)) {}
+  absl::Status Write(std::string_view bytes);
+  void GiveBack(uint64_t begin, uint64_t end);
+  absl::Status EndHole();
+
   const int directory_;
   std::string name_;
   UniqueFd fd_;
+  bool reserved_ = false;
+  uint64_t end_ = 0;      // of what was appended
+  uint64_t written_ = 0;  // where the file ends on disk; between it and end_ are zeros
 };
 
 }  // namespace filesync
