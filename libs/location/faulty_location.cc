@@ -25,6 +25,7 @@ class FaultyFile final : public LocalFile {
     FS_RETURN_IF_ERROR((*fault_)("File.Mode", path_));
     return inner_->Mode();
   }
+  Attributes LookAtAttributes() override { return inner_->LookAtAttributes(); }
   absl::StatusOr<bool> NameIsStillThis() override {
     FS_RETURN_IF_ERROR((*fault_)("File.NameIsStillThis", path_));
     return inner_->NameIsStillThis();
@@ -49,6 +50,9 @@ class FaultyStagedFile final : public StagedFile {
   absl::Status AppendZeros(uint64_t count) override {
     FS_RETURN_IF_ERROR((*fault_)("Staged.Append", RelPath()));
     return inner_->AppendZeros(count);
+  }
+  AttributeLoss SetAttributes(const Attributes& wanted) override {
+    return inner_->SetAttributes(wanted);
   }
   absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) override {
     FS_RETURN_IF_ERROR((*fault_)("Staged.SetMetadata", RelPath()));
@@ -151,6 +155,13 @@ absl::StatusOr<ApplyResult> FaultyLocation::SetMetadata(const RelPath& path,
                                                         int64_t mtime_ns) {
   FS_RETURN_IF_ERROR(fault_("SetMetadata", path));
   return inner_->SetMetadata(path, expected, mode, mtime_ns);
+}
+
+absl::StatusOr<ApplyResult> FaultyLocation::SetAttributes(const RelPath& path,
+                                                          const Fingerprint& expected,
+                                                          const Attributes& wanted) {
+  FS_RETURN_IF_ERROR(fault_("SetAttributes", path));
+  return inner_->SetAttributes(path, expected, wanted);
 }
 
 absl::StatusOr<ApplyResult> FaultyLocation::Remove(const RelPath& path,

@@ -34,6 +34,12 @@ struct Fingerprint {
   bool SameButCtime(const Fingerprint& other) const;
 };
 
+// How an entry's metadata stands in the location, beside what the fingerprint says.
+struct LocalMetadata {
+  std::optional<uint32_t> mode;  // nullopt: not known
+  Attributes attributes;         // null parts: not known, or the location is not to look at them
+};
+
 enum class LocalType : uint8_t { kFile, kDirectory, kSymlink, kOther /* FIFO, socket, device */ };
 
 struct LocalEntry {
@@ -41,7 +47,11 @@ struct LocalEntry {
   LocalType type = LocalType::kFile;
   uint32_t mode = 0;           // permission bits & 0777
   std::string symlink_target;  // symlinks
+  uint64_t names = 1;          // hard links; more than one only of files
   Fingerprint fingerprint;
+  Attributes attributes;  // no older than the fingerprint
+  std::string untold;     // why not all attributes could be told; empty: they could
+  LocalMetadata Metadata() const { return {mode, attributes}; }
 };
 
 struct Look {
@@ -69,10 +79,19 @@ class LocalFile {
   virtual absl::StatusOr<Fingerprint> Stat() = 0;
   // Permission bits now.
   virtual absl::StatusOr<uint32_t> Mode() = 0;
+  virtual Attributes LookAtAttributes() { return {}; }
   // True when the name it was opened by still is this inode.
   virtual absl::StatusOr<bool> NameIsStillThis() = 0;
   // True when some process has it open for writing (or this can't be told).
   virtual bool HasWriters() = 0;
+};
+
+// What of an entry's metadata a location could not store, and why; ok: nothing. No failure: it is
+// kept in the agent's state and passed on.
+struct AttributeLoss {
+  absl::Status mode;
+  absl::Status owner;
+  absl::Status xattrs;
 };
 
 // A file being made, invisible until installed; dropped (and deleted) if it never is.
@@ -84,6 +103,8 @@ class StagedFile {
   virtual absl::Status Append(std::string_view bytes) = 0;
   // As if so many zero bytes were appended.
   virtual absl::Status AppendZeros(uint64_t count);
+  // Sets owner and extended attributes, as far as the location preserves them. Before SetMetadata.
+  virtual AttributeLoss SetAttributes(const Attributes& /*wanted*/) { return {}; }
   // Sets what it is to carry. Must be called before it is installed.
   virtual absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) = 0;
 };
@@ -96,6 +117,8 @@ enum class ApplyKind : uint8_t {
 struct ApplyResult {
   ApplyKind kind = ApplyKind::kApplied;
   Fingerprint fingerprint;
+  LocalMetadata now;   // as it was with that fingerprint
+  AttributeLoss loss;  // what could not be stored
 };
 
 struct WatchEvent {
@@ -134,6 +157,8 @@ class Location {
   // Ok while the root is what it was when opened (marker, device and inode); else
   // FailedPrecondition with the reason: the agent must halt.
   virtual absl::Status CheckRoot() = 0;
+  // Which attributes are looked at and set.
+  virtual Preserve preserve() const { return {}; }
 
   virtual Look LookAt(const RelPath& path) = 0;
   // A directory's entries; an error means that the directory is unknown, not empty.
@@ -167,6 +192,13 @@ class Location {
   // Sets mode (files, directories) and mtime (files, symlinks) of what stands there.
   virtual absl::StatusOr<ApplyResult> SetMetadata(const RelPath& path, const Fingerprint& expected,
                                                   uint32_t mode, int64_t mtime_ns) = 0;
+  // Sets owner and extended attributes of what stands there, as far as the location preserves
+  // them.
+  virtual absl::StatusOr<ApplyResult> SetAttributes(const RelPath& /*path*/,
+                                                    const Fingerprint& expected,
+                                                    const Attributes& /*wanted*/) {
+    return ApplyResult{ApplyKind::kApplied, expected, {}, {}};
+  }
   // Files and symlinks go to the trash; a directory must be empty (kNotEmpty). Applied when
   // nothing is there.
   virtual absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) = 0;

@@ -37,8 +37,8 @@ absl::Status CheckRoom(int fd, uint64_t bytes) {
 
 class PosixFile final : public LocalFile {
  public:
-  PosixFile(UniqueFd fd, int root, const RelPath& path)
-      : fd_(std::move(fd)), root_(root), path_(path) {}
+  PosixFile(UniqueFd fd, int root, const RelPath& path, PosixAttributes* attributes)
+      : fd_(std::move(fd)), root_(root), path_(path), attributes_(attributes) {}
 
   absl::StatusOr<size_t> ReadAt(uint64_t offset, char* buffer, size_t size) override {
     size_t done = 0;
@@ -69,6 +69,11 @@ class PosixFile final : public LocalFile {
     return info.st_mode & 0777;
   }
 
+  Attributes LookAtAttributes() override {
+    const absl::StatusOr<struct stat> info = StatFd(fd_.get());
+    return info.ok() ? attributes_->LookFd(fd_.get(), *info) : Attributes();
+  }
+
   absl::StatusOr<bool> NameIsStillThis() override {
     FS_ASSIGN_OR_RETURN(const struct stat mine, StatFd(fd_.get()));
     absl::StatusOr<UniqueFd> parent =
@@ -90,12 +95,14 @@ class PosixFile final : public LocalFile {
   const UniqueFd fd_;
   const int root_;
   const RelPath path_;
+  PosixAttributes* const attributes_;
 };
 
 }  // namespace
 
-std::unique_ptr<LocalFile> NewPosixFile(UniqueFd fd, int root, const RelPath& path) {
-  return std::make_unique<PosixFile>(std::move(fd), root, path);
+std::unique_ptr<LocalFile> NewPosixFile(UniqueFd fd, int root, const RelPath& path,
+                                        PosixAttributes* attributes) {
+  return std::make_unique<PosixFile>(std::move(fd), root, path, attributes);
 }
 
 NoWriters::NoWriters(int root, const RelPath& path, int inode) {
@@ -115,15 +122,14 @@ NoWriters::~NoWriters() {
   if (held_) fcntl(fd_.get(), F_SETLEASE, F_UNLCK);
 }
 
-absl::StatusOr<std::unique_ptr<PosixStagedFile>> PosixStagedFile::Create(int tmp_directory,
-                                                                         uint64_t size_hint,
-                                                                         bool sparse) {
+absl::StatusOr<std::unique_ptr<PosixStagedFile>> PosixStagedFile::Create(
+    int tmp_directory, uint64_t size_hint, bool sparse, PosixAttributes* attributes) {
   std::string name = HexEncode(RandomBytes(12));
   UniqueFd fd(openat(tmp_directory, name.c_str(),
                      O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.ok()) return ErrnoStatus(errno, "cannot make a temporary file");
   std::unique_ptr<PosixStagedFile> staged(
-      new PosixStagedFile(tmp_directory, std::move(name), std::move(fd)));
+      new PosixStagedFile(tmp_directory, std::move(name), std::move(fd), attributes));
   if (size_hint < kReserveFrom) return staged;
   FS_RETURN_IF_ERROR(CheckRoom(staged->fd(), size_hint));
   if (sparse) return staged;
@@ -196,9 +202,17 @@ absl::Status PosixStagedFile::EndHole() {
   return absl::OkStatus();
 }
 
+AttributeLoss PosixStagedFile::SetAttributes(const Attributes& wanted) {
+  if (attributes_ == nullptr || !wanted.SaySomething()) return {};
+  const absl::StatusOr<struct stat> info = StatFd(fd_.get());
+  if (!info.ok()) return {{}, info.status(), info.status()};
+  return attributes_->Apply(fd_.get(), *info, wanted);
+}
+
 absl::Status PosixStagedFile::SetMetadata(uint32_t mode, int64_t mtime_ns) {
   FS_RETURN_IF_ERROR(EndHole());
-  if (fchmod(fd_.get(), mode & 0777) != 0) return ErrnoStatus(errno, "chmod");
+  // EPERM: it is this agent's file, so it is the file system that has no such bits.
+  if (fchmod(fd_.get(), mode & 0777) != 0 && errno != EPERM) return ErrnoStatus(errno, "chmod");
   const ModificationTime times(mtime_ns);
   if (futimens(fd_.get(), times.get()) != 0) return ErrnoStatus(errno, "utimens");
   return absl::OkStatus();
