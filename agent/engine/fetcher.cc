@@ -89,6 +89,7 @@ class Fetcher::Assembly {
   absl::Status Finish() {
     if (next_ != chunks_.size()) return Internal("a file was not put together to its end");
     source_.reset();
+    item_->loss = item_->staged->SetAttributes(item_->entry.attributes);
     return item_->staged->SetMetadata(item_->entry.mode, item_->entry.mtime_ns);
   }
 

@@ -123,7 +123,7 @@ PreparedFile FilePreparer::Prepare(const PrepareRequest& request,
   prepared.kind = PreparedFile::Kind::kReady;
   // Of a file that grew meanwhile, what it was before: so it is looked at again.
   prepared.fingerprint = *before;
-  prepared.mode = *mode;
+  prepared.metadata = {*mode, (*file)->LookAtAttributes()};
   return prepared;
 }
 

@@ -27,7 +27,7 @@ struct PreparedFile {
   Kind kind = Kind::kFailed;
   absl::Status why;
   Fingerprint fingerprint;
-  uint32_t mode = 0;
+  LocalMetadata metadata;
   Content content;
   std::vector<ListPiece> pieces;
   std::vector<ChunkRef> chunks;  // the data chunks, in order

@@ -32,6 +32,7 @@ struct LocationSyncOptions {
   ConflictPolicies policies;
   FilterOptions filters;
   BrakeLimit max_delete;
+  Preserve preserve;
   bool ignore_pause = false;  // for a run that was asked for now
   absl::Duration rescan_interval = absl::Hours(1);
   absl::Duration trash_age = absl::Hours(24 * 30);
