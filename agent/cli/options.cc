@@ -37,6 +37,7 @@ struct Raw {
   std::vector<std::string> include;
   std::vector<std::string> exclude;
   std::string max_delete = "50%";
+  std::string preserve;
   std::string schedule;
   std::string limit_up;
   std::string limit_down;
@@ -85,6 +86,10 @@ void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
                   "number of entries, or off")
       ->envname("SYNCAGENT_MAX_DELETE")
       ->capture_default_str();
+  app->add_option("--preserve", raw.preserve,
+                  "owner, xattr or owner,xattr: carry owner and group, or extended attributes and\n"
+                  "ACLs, as well (default: none)")
+      ->envname("SYNCAGENT_PRESERVE");
   app->add_option("--schedule", raw.schedule,
                   "When to sync, as cron's five fields: '*/15 9-18 * * mon-fri', or @hourly,\n"
                   "@daily, ... (default: all the time)")
@@ -197,6 +202,9 @@ absl::Status Check(const Raw& raw, AgentOptions& options) {
     }
     options.schedule = *std::move(schedule);
   }
+  absl::StatusOr<Preserve> preserve = Preserve::Parse(raw.preserve);
+  FS_RETURN_IF_ERROR(Annotate(preserve.status(), "--preserve"));
+  options.preserve = *preserve;
   absl::StatusOr<BrakeLimit> max_delete = BrakeLimit::Parse(raw.max_delete);
   FS_RETURN_IF_ERROR(Annotate(max_delete.status(), "--max-delete"));
   options.max_delete = *max_delete;

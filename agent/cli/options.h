@@ -32,6 +32,7 @@ struct AgentOptions {
   ConflictPolicies policies;
   FilterOptions filters;
   BrakeLimit max_delete;
+  Preserve preserve;
   // When to sync; nullopt: all the time.
   std::optional<CronSchedule> schedule;
   RateTimetable limit_up;
@@ -52,6 +53,7 @@ struct ParsedOptions {
 // Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
 // SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_IGNORE,
 // SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_MAX_DELETE,
+// SYNCAGENT_PRESERVE,
 // SYNCAGENT_LIMIT_UP, SYNCAGENT_LIMIT_DOWN, SYNCAGENT_SCHEDULE, SYNCAGENT_HTTP,
 // SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and errors itself.
 ParsedOptions ParseOptions(int argc, char** argv);

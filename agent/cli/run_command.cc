@@ -110,6 +110,7 @@ class SyncCommand {
     options.policies = options_.policies;
     options.filters = options_.filters;
     options.max_delete = options_.max_delete;
+    options.preserve = options_.preserve;
     options.ignore_pause = options_.command == Command::kSync;
     FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server, &limits_));
     Running running;
