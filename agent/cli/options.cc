@@ -136,6 +136,7 @@ absl::StatusOr<LocationPlan> ReadLocation(const Sources& sources,
       reader.Each("conflict", [&](const std::string& text) { return options.policies.Add(text); }));
   FS_RETURN_IF_ERROR(ReadFilters(reader, options.filters));
   FS_RETURN_IF_ERROR(reader.Parse("max-delete", BrakeLimit::Parse, options.max_delete));
+  FS_RETURN_IF_ERROR(reader.Parse("preserve", Preserve::Parse, options.preserve));
   FS_RETURN_IF_ERROR(reader.Each("compression", [&](const std::string& text) -> absl::Status {
     if (text == "off") {
       options.compression.zstd_level = 0;

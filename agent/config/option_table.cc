@@ -16,6 +16,7 @@ constexpr std::string_view kModes =
     "two-way source-to-destination source-backup destination-to-source destination-backup";
 constexpr std::string_view kPolicies = "newest keep-local keep-remote keep-both manual";
 constexpr std::string_view kPriorities = "high normal low";
+constexpr std::string_view kPreserve = "owner xattr owner,xattr";
 constexpr std::string_view kLevels = "debug info warn error off";
 
 constexpr OptionDefinition kSettings[] = {
@@ -119,6 +120,15 @@ constexpr OptionDefinition kSettings[] = {
      .per_folder = true,
      .live = true,
      .topic = Topic::kBrake},
+    {.name = "preserve",
+     .value = "WHAT",
+     .kind = kChoice,
+     .summary = "carry owner, xattr or owner,xattr as well",
+     .details = "owner: owner and group, by name with ids as a fallback. xattr: extended attributes "
+                "and ACLs. What a host may not set, it keeps and passes on.",
+     .choices = kPreserve,
+     .per_folder = true,
+     .topic = Topic::kMetadata},
     {.name = "limit-up",
      .value = "RATE",
      .summary = "bytes per second to send, or a timetable",
@@ -282,7 +292,7 @@ constexpr CommandDefinition kCommands[] = {
     {.name = "help",
      .argument = "[NAME]",
      .summary = "explain a command or a topic",
-     .details = "Topics gather settings: modes, filters, brake, traffic, hooks, output.",
+     .details = "Topics gather settings: modes, filters, brake, traffic, metadata, hooks, output.",
      .example = "syncagent help traffic"},
 };
 
@@ -296,6 +306,8 @@ constexpr TopicDefinition kTopics[] = {
     {Topic::kBrake, "brake", "what waits for a person", "syncagent --max-delete 100 ./dir"},
     {Topic::kTraffic, "traffic", "when and how fast",
      "syncagent --limit-up '08:00 512k, 19:00 off' ./dir"},
+    {Topic::kMetadata, "metadata", "what is carried besides content",
+     "syncagent --preserve owner,xattr ./dir"},
     {Topic::kHooks, "hooks", "what is run when something happens",
      "syncagent --on-synced 'make -C /srv/site' ./dir"},
     {Topic::kOutput, "output", "what is told, and where", "syncagent --http 127.0.0.1:9465 ./dir"},

@@ -21,6 +21,7 @@ enum class Topic : uint8_t {
   kFilters,
   kBrake,
   kTraffic,
+  kMetadata,
   kHooks,
   kOutput,
 };

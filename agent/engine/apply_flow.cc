@@ -363,7 +363,8 @@ void ApplyFlow::Finish(Round& round) {
         context_->restoring.erase(path);
         if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
         if (item.target.IsLive()) {
-          round.rows.push_back({item.target, context_->incarnation, installed.fingerprint});
+          round.rows.push_back(
+              {item.target, context_->incarnation, installed.fingerprint, installed.now});
           events.emplace_back(SyncEvent::Kind::kDownloaded, path);
           if (context_->on_propagation && item.target.committed_at_ns > 0) {
             context_->on_propagation(context_->clock->Now() -
@@ -405,8 +406,9 @@ void ApplyFlow::Finish(Round& round) {
       round.applied.emplace_back(item.target.path, item.target.version);
       context_->ClearFailure(item.target.path);
       if (item.target.IsLive()) {
-        round.rows.push_back(
-            {item.target, context_->incarnation, item.situation.look.entry.fingerprint});
+        round.rows.push_back({item.target, context_->incarnation,
+                              item.situation.look.entry.fingerprint,
+                              item.situation.look.entry.Metadata()});
       } else {
         round.forget.push_back(item.target.path);
       }
@@ -422,6 +424,7 @@ void ApplyFlow::Finish(Round& round) {
         continue;
       }
       staged = fetch.staged.get();
+      context_->NoteLoss(item.target.path, fetch.loss);
     }
     settle(item, installer.Install(item.situation, item.target, staged));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/engine/scanner.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -83,6 +84,22 @@ void EngineContext::Hold(const RelPath& path, const char* why) {
   Emit(SyncEvent::Kind::kConflictHeld, path, why);
 }
 
+void EngineContext::SaySkipped(const RelPath& path) {
+  SayOnce(fmt::format("skipped {}: {}", path.ForPeople(), kNotSynced));
+}
+
+void EngineContext::NoteLoss(const RelPath& path, const AttributeLoss& loss) {
+  const auto note = [this, &path](const char* what, const absl::Status& why) {
+    if (why.ok() || !said.insert(fmt::format("{}: {}", what, ToStd(why.message()))).second) return;
+    log->Info(
+        "{}: its {} can't be stored here ({}); it is passed on to others unchanged. Said once",
+        path.ForPeople(), what, ToStd(why.message()));
+  };
+  note("mode or time", loss.mode);
+  note("owner or group", loss.owner);
+  note("extended attributes", loss.xattrs);
+}
+
 bool EngineContext::RetryIsPlanned(const RelPath& path) const {
   return failures.all().contains(path) && dirty.Contains(path);
 }
@@ -100,6 +117,7 @@ void EngineContext::ForgetUnknown(const RelPath& directory) {
 Entry ToEntry(const LocalEntry& local) {
   Entry entry;
   entry.path = local.path;
+  if (local.type != LocalType::kOther) entry.attributes = local.attributes;
   switch (local.type) {
     case LocalType::kFile:
       entry.type = EntryType::kFile;

@@ -129,8 +129,8 @@ struct EngineContext {
   std::map<RelPath, int> rejected;
   // Directories that could not be listed; true when the scan under way found them so.
   absl::flat_hash_map<RelPath, bool> unknown;
-  // What is never synced: each said once.
-  absl::flat_hash_set<std::string> skipped;
+  // What is never synced, or could not be stored: each said once.
+  absl::flat_hash_set<std::string> said;
   // Paths that a person wants back: what the folder has there is fetched, whatever the mode.
   absl::flat_hash_set<RelPath> restoring;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.
@@ -162,6 +162,14 @@ struct EngineContext {
   void Fail(const RelPath& path, const absl::Status& why);
   // Remembers that `path` waits for a person's decision: looked at again when a side changes.
   void Hold(const RelPath& path, const char* why);
+  // Logs what an operator needs to know once, however often it is met.
+  void SayOnce(const std::string& what) {
+    if (said.insert(what).second) log->Info("{}", what);
+  }
+  // FIFOs, sockets and devices are not synced.
+  void SaySkipped(const RelPath& path);
+  // Says what could not be stored: once for each reason, not for each path.
+  void NoteLoss(const RelPath& path, const AttributeLoss& loss);
   // True when `path` failed and its next attempt has its moment: nothing is to hurry it.
   bool RetryIsPlanned(const RelPath& path) const;
   void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "",

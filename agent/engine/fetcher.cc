@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/chunking/zero_run.h"
 #include "libs/content/frame.h"
 #include "libs/content/hasher.h"
 
@@ -26,7 +27,7 @@ class Fetcher::Assembly {
   absl::Status Plan(const ListReader& lists, const InlineChunks& inline_chunks) {
     inline_ = &inline_chunks;
     FS_ASSIGN_OR_RETURN(chunks_, DataChunks(item_->entry.content, lists));
-    FS_ASSIGN_OR_RETURN(item_->staged, context_->location->Stage(item_->entry.content.size));
+    FS_RETURN_IF_ERROR(Stage());
     context_->progress.Begin(TransferDirection::kDown, item_->entry.path, item_->entry.content.size,
                              0);
     if (!item_->source.has_value()) return absl::OkStatus();
@@ -50,6 +51,7 @@ class Fetcher::Assembly {
   // Called once, before Take; then the download goes through in order.
   void CollectMissing(std::vector<ChunkId>& ids) {
     for (const ChunkRef& ref : chunks_) {
+      if (IsZeros(ref)) continue;
       if (!inline_->contains(ref.id) && !offsets_.contains(ref.id)) ids.push_back(ref.id);
     }
   }
@@ -59,7 +61,10 @@ class Fetcher::Assembly {
   absl::Status AppendLocal(FolderId folder) {
     while (next_ < chunks_.size()) {
       const ChunkRef& ref = chunks_[next_];
-      if (const auto it = inline_->find(ref.id); it != inline_->end()) {
+      if (IsZeros(ref)) {
+        FS_RETURN_IF_ERROR(item_->staged->AppendZeros(ref.size));
+        context_->progress.SavedByDeduplication(ref.size);
+      } else if (const auto it = inline_->find(ref.id); it != inline_->end()) {
         FS_ASSIGN_OR_RETURN(const std::string_view plain,
                             DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id, scratch_));
         NoteReceived(ref, it->second.size());
@@ -89,6 +94,7 @@ class Fetcher::Assembly {
   absl::Status Finish() {
     if (next_ != chunks_.size()) return Internal("a file was not put together to its end");
     source_.reset();
+    item_->loss = item_->staged->SetAttributes(item_->entry.attributes);
     return item_->staged->SetMetadata(item_->entry.mode, item_->entry.mtime_ns);
   }
 
@@ -99,6 +105,23 @@ class Fetcher::Assembly {
   // So many bytes travelled for the chunk.
   void NoteReceived(const ChunkRef& ref, size_t frame_bytes) {
     if (frame_bytes < ref.size) context_->progress.SavedByCompression(ref.size - frame_bytes);
+  }
+
+  // Known by its name: it is neither fetched nor written.
+  bool IsZeros(const ChunkRef& ref) const { return zeros_.has_value() && ref == *zeros_; }
+
+  absl::Status Stage() {
+    const Content& content = item_->entry.content;
+    uint64_t data = content.size;
+    if (ChunkSizes::IsValidAverage(content.average_size)) {
+      zeros_ = ZeroChunk(ChunkSizes{content.average_size});
+      const auto holes = static_cast<uint64_t>(std::count(chunks_.begin(), chunks_.end(), *zeros_));
+      data -= std::min(data, holes * zeros_->size);
+    }
+    Location& location = *context_->location;
+    FS_ASSIGN_OR_RETURN(item_->staged,
+                        data == content.size ? location.Stage(data) : location.StageSparse(data));
+    return absl::OkStatus();
   }
 
   absl::Status AppendFromSource(FolderId folder, const ChunkRef& ref, uint64_t offset) {
@@ -122,6 +145,7 @@ class Fetcher::Assembly {
   FetchItem* item_;
   const InlineChunks* inline_ = nullptr;
   std::vector<ChunkRef> chunks_;
+  std::optional<ChunkRef> zeros_;  // what holes are made of
   size_t next_ = 0;
   std::string scratch_;
   std::unique_ptr<LocalFile> source_;

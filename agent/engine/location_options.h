@@ -22,6 +22,7 @@ struct LocationSyncOptions {
   ConflictPolicies policies;
   FilterOptions filters;
   BrakeLimit max_delete;
+  Preserve preserve;
   FrameOptions compression;
   // Before or after other locations of the process, where limits make them wait.
   FolderPriority priority = FolderPriority::kNormal;

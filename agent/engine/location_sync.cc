@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<LocationSync>> LocationSync::Create(LocationSyncO
                                                                    std::unique_ptr<ServerLink> link,
                                                                    Clock* clock, Logger* log) {
   FS_ASSIGN_OR_RETURN(std::unique_ptr<LocalDirectory> directory,
-                      LocalDirectory::Open(options.directory, clock));
+                      LocalDirectory::Open(options.directory, clock, options.preserve));
   FS_ASSIGN_OR_RETURN(std::unique_ptr<State> state,
                       OpenState(directory->StateDirectoryPath() + kStateFile, *clock, *log));
   std::unique_ptr<LocationSync> sync(new LocationSync(
@@ -245,9 +245,7 @@ ObserverEvents LocationSync::MakeObserverEvents() {
       context_.unknown[directory] = true;
     }
   };
-  events.on_skipped = [this](const std::string& what) {
-    if (context_.skipped.insert(what).second) log_->Info("skipped {}", what);
-  };
+  events.on_skipped = [this](const std::string& what) { context_.SayOnce("skipped " + what); };
   events.on_watch = [this](std::vector<WatchEvent> watched) { HandleWatch(watched); };
   events.on_scanned = [this](const RelPath& directory, const absl::Status& status,
                              absl::Duration took) {

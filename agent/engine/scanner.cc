@@ -109,7 +109,7 @@ class Walk {
     if (known && row->entry.type == EntryType::kDirectory) device = row->fingerprint.device;
     if (known) base_.Next();
     if (entry.type == LocalType::kOther) {
-      sink_.OnSkipped(entry.path.ForPeople() + ": neither file, directory nor symlink");
+      sink_.OnSkipped(fmt::format("{}: {}", entry.path.ForPeople(), kNotSynced));
       if (!known) return absl::OkStatus();
     }
     if (!unchanged && entry.type == LocalType::kFile) {
@@ -182,15 +182,22 @@ class Walk {
   ScanTotals totals_;
 };
 
+// A file's ctime tells of new attributes; a directory's tells of everything.
+bool AgreeingIds(const Attributes& a, const Attributes& b) {
+  const bool owners = a.owner == nullptr || b.owner == nullptr ||
+                      (a.owner->uid == b.owner->uid && a.owner->gid == b.owner->gid);
+  return owners && AgreeingAttributes({nullptr, a.xattrs}, {nullptr, b.xattrs});
+}
+
 }  // namespace
 
-bool Unchanged(const LocalEntry& local, const BaseRow& base) {
+bool SameStat(const LocalEntry& local, const BaseRow& base) {
   switch (base.entry.type) {
     case EntryType::kFile:
-      return local.type == LocalType::kFile && local.mode == base.entry.mode &&
+      return local.type == LocalType::kFile && local.mode == base.LocalMode() &&
              local.fingerprint == base.fingerprint;
     case EntryType::kDirectory:
-      return local.type == LocalType::kDirectory && local.mode == base.entry.mode &&
+      return local.type == LocalType::kDirectory && local.mode == base.LocalMode() &&
              local.fingerprint.device == base.fingerprint.device;
     case EntryType::kSymlink:
       return local.type == LocalType::kSymlink && local.fingerprint == base.fingerprint;
@@ -198,6 +205,12 @@ bool Unchanged(const LocalEntry& local, const BaseRow& base) {
       return false;
   }
   return false;
+}
+
+bool Unchanged(const LocalEntry& local, const BaseRow& base) {
+  const Attributes& before = base.local.attributes;
+  const Attributes& now = local.attributes;
+  return SameStat(local, base) && !SaysMore(now, before) && AgreeingIds(now, before);
 }
 
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,

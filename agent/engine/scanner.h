@@ -56,7 +56,13 @@ absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Wa
 absl::StatusOr<ScanTotals> ScanIfNew(const RelPath& directory, Location& location, Watcher* watcher,
                                      Filters& filters, State& state, ScanSink& sink);
 
-// True when what stands there is what the row says, so that its content need not be read.
+// What is said of FIFOs, sockets and devices.
+inline constexpr char kNotSynced[] = "neither file, directory nor symlink";
+
+// True when what stands there is what the row says by its stat, so that its content need not be
+// read.
+bool SameStat(const LocalEntry& local, const BaseRow& base);
+// The same, attributes included.
 bool Unchanged(const LocalEntry& local, const BaseRow& base);
 
 }  // namespace filesync

@@ -28,7 +28,8 @@ class LocalDirectory : public Location {
   // tmp/ and trash/, and the marker if missing, and takes an exclusive lock on the state
   // directory: FailedPrecondition when another agent holds it.
   static absl::StatusOr<std::unique_ptr<LocalDirectory>> Open(const std::string& path,
-                                                              const Clock* clock);
+                                                              const Clock* clock,
+                                                              Preserve preserve = {});
   using Location::Open;
   virtual const RootIdentity& identity() const = 0;
   // For SQLite and sockets, which take paths: "/proc/self/fd/N" of the state directory.

@@ -33,6 +33,7 @@ WRONG = {
     "compression": (["", "0", "20", "best", "-1"], "from 1 to 19"),
     "priority": (["", "urgent", "1"], "high, normal or low"),
     "schedule": (["now", "* * * *", "61 * * * *", "0 0 30 2 *"], "expected"),
+    "preserve": (["mode", "owner,"], "expected"),
     "on-synced": (["", "'x", " "], "expected"),
     "on-conflict": (["", "'x", " "], "expected"),
     "on-error": (["", "'x", " "], "expected"),
