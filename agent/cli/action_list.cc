@@ -5,7 +5,7 @@
 #include <array>
 #include <utility>
 
-#include "agent/cli/display.h"
+#include "agent/cli/progress_text.h"
 
 namespace filesync {
 namespace {
@@ -13,25 +13,24 @@ namespace {
 using control::v1::ActionKind;
 using control::v1::PlannedAction;
 
-// By number: what is said of it when it is done, when it is to be done, and of how many.
+// By number: what is said of it when it is to be done, and of how many.
 struct Words {
-  const char* done;
   const char* plain;
   const char* many;
 };
 
 const Words& WordsOf(ActionKind kind) {
   static constexpr std::array<Words, 10> kWords = {{
-      {"", "", ""},
-      {"sent", "send", "to send"},
-      {"received", "receive", "to receive"},
-      {"deleted there", "delete there", "to delete there"},
-      {"deleted here", "delete here", "to delete here"},
-      {"moved there", "move there", "to move there"},
-      {"moved here", "move here", "to move here"},
-      {"conflict", "conflict", "conflicts"},
-      {"held", "hold", "held"},
-      {"failed", "fail", "failed"},
+      {"", ""},
+      {"send", "to send"},
+      {"receive", "to receive"},
+      {"delete there", "to delete there"},
+      {"delete here", "to delete here"},
+      {"move there", "to move there"},
+      {"move here", "to move here"},
+      {"conflict", "conflicts"},
+      {"hold", "held"},
+      {"fail", "failed"},
   }};
   const auto index = static_cast<size_t>(kind);
   return kWords[index < kWords.size() ? index : 0];
@@ -53,6 +52,8 @@ ActionKind KindOf(SyncEvent::Kind kind) {
       return control::v1::ACTION_KIND_MOVE_THERE;
     case SyncEvent::Kind::kConflict:
       return control::v1::ACTION_KIND_CONFLICT;
+    case SyncEvent::Kind::kConflictHeld:
+      return control::v1::ACTION_KIND_HOLD;
     case SyncEvent::Kind::kFailed:
       return control::v1::ACTION_KIND_FAIL;
   }
@@ -94,7 +95,9 @@ void ActionList::Put(PlannedAction action) {
 }
 
 void ActionList::Add(const SyncEvent& event) {
-  if (event.kind == SyncEvent::Kind::kFailed) return;
+  const bool may_come_right =
+      event.kind == SyncEvent::Kind::kFailed || event.kind == SyncEvent::Kind::kConflictHeld;
+  if (may_come_right) return;
   PlannedAction action;
   action.set_kind(KindOf(event.kind));
   action.set_path(event.path.ForPeople());
@@ -113,7 +116,11 @@ void ActionList::AddUnsettled(const PendingList& pending) {
   }
 }
 
-void ActionList::Fill(control::v1::LocationReport* report) const {
+void ActionList::Fill(const SyncStatus& status, control::v1::LocationReport* report) const {
+  report->set_directory(EscapeForPeople(status.directory));
+  report->set_folder(EscapeForPeople(status.folder));
+  report->set_state(EscapeForPeople(status.state_text));
+  report->set_last_error(EscapeForPeople(status.last_error));
   absl::MutexLock lock(&mutex_);
   for (const auto& [key, action] : actions_) *report->add_actions() = action;
 }
@@ -124,15 +131,6 @@ PlannedAction ToProto(const PendingPath& pending) {
   action.set_path(pending.path.ForPeople());
   action.set_reason(EscapeForPeople(pending.reason));
   return action;
-}
-
-std::string DescribeDone(const SyncEvent& event) {
-  std::string text = fmt::format("{} {}", WordsOf(KindOf(event.kind)).done, event.path.ForPeople());
-  if (!event.to.IsRoot()) text += " -> " + event.to.ForPeople();
-  const bool why = event.to.IsRoot() && (event.kind == SyncEvent::Kind::kConflict ||
-                                         event.kind == SyncEvent::Kind::kFailed);
-  if (why) text += ": " + EscapeForPeople(event.why);
-  return text;
 }
 
 std::string DescribePlanned(const PlannedAction& action) {

@@ -8,18 +8,21 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "agent/engine/location_sync.h"
+#include "agent/engine/pending_list.h"
+#include "agent/engine/sync_event.h"
+#include "agent/engine/sync_status.h"
 #include "filesync/control/v1/control.pb.h"
 
 namespace filesync {
 
 class ActionList {
  public:
-  // Failures are left to AddUnsettled: they may still come right.
+  // Failures and held conflicts are left to AddUnsettled: they may still come right.
   void Add(const SyncEvent& event);
   // What failed or is held when the run ends.
   void AddUnsettled(const PendingList& pending);
-  void Fill(control::v1::LocationReport* report) const;
+  // With the directory as `status` tells it.
+  void Fill(const SyncStatus& status, control::v1::LocationReport* report) const;
 
  private:
   void Put(control::v1::PlannedAction action);
@@ -31,8 +34,6 @@ class ActionList {
 
 control::v1::PlannedAction ToProto(const PendingPath& pending);
 
-// "sent a/b", "moved here a -> b".
-std::string DescribeDone(const SyncEvent& event);
 // "would send a/b (12.0 KiB): new here".
 std::string DescribePlanned(const control::v1::PlannedAction& action);
 // "send a/b: new here".

@@ -6,10 +6,10 @@
 
 #include "agent/cli/action_list.h"
 #include "agent/cli/exit_code.h"
-#include "agent/cli/one_shot.h"
-#include "agent/cli/print.h"
-#include "agent/cli/sync_options.h"
+#include "agent/cli/outcome.h"
+#include "agent/cli/print_json.h"
 #include "agent/engine/grpc_link.h"
+#include "agent/engine/location_sync.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -22,43 +22,40 @@ LogLevel Quieter(LogLevel level) { return level == LogLevel::kInfo ? LogLevel::k
 
 class Planner {
  public:
-  explicit Planner(const AgentOptions& options)
-      : options_(options),
-        log_(Quieter(options.log_level),
+  explicit Planner(LogLevel level)
+      : log_(Quieter(level),
              [](LogLevel, std::string_view message) {
                fmt::print(stderr, "syncagent: {}\n", message);
              }),
         limits_(&clock_) {}
 
   // Fills `report`; returns what a run would exit with.
-  absl::StatusOr<int> Plan(const FolderDirectory& location, control::v1::LocationReport* report) {
-    FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server, &limits_));
+  absl::StatusOr<int> Plan(const LocationSyncOptions& location,
+                           control::v1::LocationReport* report) {
+    FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link,
+                        NewGrpcLink(location.server, &limits_, location.priority));
     FS_ASSIGN_OR_RETURN(LocationParts parts,
-                        OpenPartsForDryRun(location.directory, std::move(link), &clock_, &log_));
-    FS_ASSIGN_OR_RETURN(
-        const std::unique_ptr<LocationSync> sync,
-        LocationSync::Create(ToSyncOptions(options_, location), std::move(parts), &clock_, &log_));
+                        OpenPartsForDryRun(location, std::move(link), &clock_, &log_));
+    FS_ASSIGN_OR_RETURN(const std::unique_ptr<LocationSync> sync,
+                        LocationSync::Create(location, std::move(parts), &clock_, &log_));
     ActionList actions;
     sync->OnEvent([&actions](const SyncEvent& event) { actions.Add(event); });
     sync->Start();
     SyncStatus status = sync->status();
-    while (OneShotOutcome(status) < 0) {
+    std::optional<SyncOutcome> outcome = OutcomeOf(status);
+    while (!outcome.has_value()) {
       clock_.Sleep(kTick);
       status = sync->status();
+      outcome = OutcomeOf(status);
     }
     FS_ASSIGN_OR_RETURN(const PendingList pending, sync->Pending(SIZE_MAX));
     sync->Stop();
     actions.AddUnsettled(pending);
-    actions.Fill(report);
-    report->set_directory(EscapeForPeople(location.directory));
-    report->set_folder(EscapeForPeople(location.folder));
-    report->set_state(EscapeForPeople(status.state_text));
-    report->set_last_error(EscapeForPeople(status.last_error));
-    return OneShotOutcome(status);
+    actions.Fill(status, report);
+    return ExitCodeOf(*outcome);
   }
 
  private:
-  const AgentOptions& options_;
   RealClock clock_;
   Logger log_;
   TransferLimits limits_;
@@ -79,20 +76,24 @@ void Print(const control::v1::SyncReport& report) {
 }  // namespace
 
 absl::StatusOr<control::v1::SyncReport> PlanSync(const AgentOptions& options) {
-  Planner planner(options);
+  Planner planner(options.log_level);
   control::v1::SyncReport report;
   report.set_dry_run(true);
   int worst = kExitInSync;
-  for (const FolderDirectory& location : options.locations) {
-    FS_ASSIGN_OR_RETURN(const int code, planner.Plan(location, report.add_locations()));
+  for (const LocationPlan& plan : options.locations) {
+    FS_ASSIGN_OR_RETURN(const int code, planner.Plan(plan.options, report.add_locations()));
     worst = std::max(worst, code);
   }
   report.set_exit_code(worst);
   return report;
 }
 
-int RunDryRun(const AgentOptions& options) {
-  const absl::StatusOr<control::v1::SyncReport> report = PlanSync(options);
+int RunDryRun(const Invocation& asked) {
+  Sources sources;
+  absl::StatusOr<AgentOptions> options = ReadOptions(asked.settings, sources);
+  if (!options.ok()) return Refuse(options.status());
+  MakeOneShot(*options, asked.Has("full"));
+  const absl::StatusOr<control::v1::SyncReport> report = PlanSync(*options);
   if (!report.ok()) {
     fmt::print(stderr, "syncagent: {}\n", ToStd(report.status().message()));
     return absl::IsInvalidArgument(report.status()) ? kExitUsage : kExitHalted;
@@ -101,7 +102,7 @@ int RunDryRun(const AgentOptions& options) {
     const bool said = location.last_error().empty() || report->exit_code() == kExitInSync;
     if (!said) fmt::print(stderr, "syncagent: {}\n", location.last_error());
   }
-  if (options.json) {
+  if (asked.Has("json")) {
     const int printed = PrintJson(*report);
     return printed == kExitInSync ? report->exit_code() : printed;
   }

@@ -6,18 +6,26 @@
 #include "agent/cli/control.h"
 #include "agent/cli/dry_run_command.h"
 #include "agent/cli/exit_code.h"
-#include "agent/cli/print.h"
+#include "agent/cli/print_json.h"
+#include "agent/cli/setting_reader.h"
 #include "libs/base/status.h"
 
 namespace filesync {
 namespace {
 
 // With no agent: what a run as the last one, where nothing else is asked for, would do.
-absl::StatusOr<control::v1::PendingReport> FindOut(AgentOptions options, int& code) {
-  FolderDirectory& location = options.locations.front();
+absl::StatusOr<control::v1::PendingReport> FindOut(AgentOptions options, const Sources& sources,
+                                                   int& code) {
+  LocationSyncOptions& location = options.locations.front().options;
   FS_ASSIGN_OR_RETURN(const control::v1::Status last, QueryStatus(location.directory));
-  if (!options.server_given && !last.server().empty()) options.server = last.server();
-  if (!options.folder_given && !last.folder().empty()) location.folder = last.folder();
+  FS_ASSIGN_OR_RETURN(const std::vector<ConfiguredLocation> found_in, FindLocations(sources));
+  const SettingReader said(sources, found_in.front().table);
+  const bool folder_said = said.Get("folder").where != kDefaultWhere || !said.Text("sync").empty();
+  if (said.Get("server").where == kDefaultWhere && !last.server().empty()) {
+    location.server = last.server();
+  }
+  if (!folder_said && !last.folder().empty()) location.folder = last.folder();
+  MakeOneShot(options, /*full=*/false);
   FS_ASSIGN_OR_RETURN(control::v1::SyncReport plan, PlanSync(options));
   control::v1::LocationReport& found = *plan.mutable_locations(0);
   control::v1::PendingReport report;
@@ -33,13 +41,21 @@ absl::StatusOr<control::v1::PendingReport> FindOut(AgentOptions options, int& co
 
 }  // namespace
 
-int RunList(const AgentOptions& options) {
+int RunList(const Invocation& asked) {
+  Sources sources;
+  const absl::StatusOr<AgentOptions> options = ReadOptions(asked.settings, sources);
+  if (!options.ok()) return Refuse(options.status());
+  if (options->locations.size() > 1) {
+    return Refuse(
+        InvalidArgument("several directories are configured; say which: syncagent list "
+                        "DIR"));
+  }
   int code = kExitInSync;
   absl::StatusOr<control::v1::PendingReport> report =
-      RequestList(options.locations.front().directory);
-  if (absl::IsUnavailable(report.status())) report = FindOut(options, code);
+      RequestList(options->locations.front().options.directory);
+  if (absl::IsUnavailable(report.status())) report = FindOut(*options, sources, code);
   if (!report.ok()) return Complain(report.status());
-  if (options.json) {
+  if (asked.Has("json")) {
     const int printed = PrintJson(*report);
     return printed == kExitInSync ? code : printed;
   }

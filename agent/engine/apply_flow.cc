@@ -23,6 +23,17 @@ bool HasMoves(const RemoteSlice& slice) {
   });
 }
 
+// How many files' contents it names, and how large they are.
+std::pair<uint64_t, uint64_t> FilesIn(const RemoteSlice& slice) {
+  std::pair<uint64_t, uint64_t> in;
+  for (const Entry& entry : slice.entries) {
+    if (entry.type != EntryType::kFile) continue;
+    ++in.first;
+    in.second += entry.content.size;
+  }
+  return in;
+}
+
 }  // namespace
 
 struct ApplyFlow::Item {
@@ -56,7 +67,11 @@ ApplyFlow::ApplyFlow(EngineContext* context, Executor* lane, Executor* large_lan
       fetcher_(context),
       large_fetcher_(context) {}
 
-void ApplyFlow::AddSlice(RemoteSlice slice) { slices_.push_back(std::move(slice)); }
+void ApplyFlow::AddSlice(RemoteSlice slice) {
+  const auto [files, bytes] = FilesIn(slice);
+  context_->progress.AddWaiting(files, bytes);
+  slices_.push_back(std::move(slice));
+}
 
 bool ApplyFlow::Step() {
   bool moved = false;
@@ -81,6 +96,8 @@ bool ApplyFlow::StartSlice() {
   if (moves && !stashing_ && !rounds_.empty()) return false;
   RemoteSlice slice = std::move(slices_.front());
   slices_.pop_front();
+  const auto [files, bytes] = FilesIn(slice);
+  context_->progress.TakeWaiting(files, bytes);
   if (slice_started_) slice_started_();
   context_->head_version = std::max(context_->head_version, slice.head_version);
   if (stashing_) {
@@ -241,6 +258,7 @@ bool ApplyFlow::AddFetch(Item& item, Round& round) {
     StartLarge(situation);
     return false;
   }
+  context_->progress.Plan(TransferDirection::kDown, path, item.target.content.size);
   FetchItem fetch;
   fetch.entry = item.target;
   if (situation.base.has_value() && situation.base->entry.type == EntryType::kFile &&
@@ -293,7 +311,7 @@ void ApplyFlow::StartLarge(const Situation& situation) {
              same.ok()) {
     item->front().source = *std::move(same);
   }
-  context_->stats.bytes_to_move += situation.remote->content.size;
+  context_->progress.Plan(TransferDirection::kDown, path, situation.remote->content.size);
   const FolderId folder = context_->welcome.has_value() ? context_->welcome->folder : 0;
   large_lane_->Schedule([this, path, item, folder] {
     large_fetcher_.Fetch(folder, {}, *item);
@@ -303,6 +321,8 @@ void ApplyFlow::StartLarge(const Situation& situation) {
 
 void ApplyFlow::FinishLarge(const RelPath& path, FetchItem item) {
   large_.erase(path);
+  // What is left of it is a rename.
+  if (item.status.ok()) context_->progress.Finish(TransferDirection::kDown, path);
   context_->Release(path);
   if (item.status.ok()) {
     large_ready_[path] = std::move(item);
@@ -339,11 +359,13 @@ void ApplyFlow::Finish(Round& round) {
     switch (installed.kind) {
       case Installed::Kind::kDone:
         round.applied.emplace_back(path, item.target.version);
+        context_->progress.Finish(TransferDirection::kDown, path);
         context_->ClearFailure(path);
         context_->restoring.erase(path);
         if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
         if (item.target.IsLive()) {
-          round.rows.push_back({item.target, context_->incarnation, installed.fingerprint});
+          round.rows.push_back(
+              {item.target, context_->incarnation, installed.fingerprint, installed.now});
           events.push_back({.kind = SyncEvent::Kind::kDownloaded,
                             .path = path,
                             .bytes = item.fetch >= 0 ? item.target.content.size : 0,
@@ -389,8 +411,9 @@ void ApplyFlow::Finish(Round& round) {
       round.applied.emplace_back(item.target.path, item.target.version);
       context_->ClearFailure(item.target.path);
       if (item.target.IsLive()) {
-        round.rows.push_back(
-            {item.target, context_->incarnation, item.situation.look.entry.fingerprint});
+        round.rows.push_back({item.target, context_->incarnation,
+                              item.situation.look.entry.fingerprint,
+                              item.situation.look.entry.Metadata()});
       } else {
         round.forget.push_back(item.target.path);
       }
@@ -406,6 +429,7 @@ void ApplyFlow::Finish(Round& round) {
         continue;
       }
       staged = fetch.staged.get();
+      context_->NoteLoss(item.target.path, fetch.loss);
     }
     settle(item, installer.Install(item.situation, item.target, staged));
   }

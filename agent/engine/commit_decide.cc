@@ -6,6 +6,7 @@
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/commit_round.h"
 #include "agent/engine/installer.h"
+#include "agent/engine/local_attributes.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -148,8 +149,8 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
       if (status.ok() && situation.base.has_value() && situation.present() &&
           EqualState(situation.LocalEntryNow(), situation.base->entry)) {
         BaseRow row = *situation.base;
-        row.fingerprint = situation.file.has_value() ? situation.file->fingerprint
-                                                     : situation.look.entry.fingerprint;
+        row.fingerprint = situation.FingerprintNow();
+        row.local = situation.MetadataNow();
         status = state.PutBase(row);
       }
       SettleHere(path, status);
@@ -176,9 +177,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
       absl::Status status = context_->state->DeleteRemoteUpTo(path, situation.RemoteVersion());
       if (status.ok() && situation.remote.has_value() && situation.remote->IsLive()) {
         status = context_->state->PutBase({*situation.remote, context_->incarnation,
-                                           situation.file.has_value()
-                                               ? situation.file->fingerprint
-                                               : situation.look.entry.fingerprint});
+                                           situation.FingerprintNow(), situation.MetadataNow()});
       } else if (status.ok()) {
         status = context_->state->DeleteBase(path);
       }
@@ -233,8 +232,13 @@ void CommitFlow::AddUpload(Situation& situation, const Round& round, Batch& batc
       entry.moved_from = moved->second;
     }
   }
-  pending.fingerprint =
-      situation.file.has_value() ? situation.file->fingerprint : situation.look.entry.fingerprint;
+  pending.fingerprint = situation.FingerprintNow();
+  pending.local = situation.MetadataNow();
+  if (situation.remote.has_value()) {
+    // A mirror's source decides, but of what it knows nothing.
+    const BaseRow* before = context_->mode == Mode::kTwoWay ? situation.Before() : nullptr;
+    CarryFromRemote(before, *situation.remote, entry, pending.local);
+  }
   pending.change.base_version = situation.BaseVersion();
   pending.why = situation.why;
   const bool known = (situation.base.has_value() && EqualContent(entry, situation.base->entry)) ||
@@ -293,6 +297,7 @@ void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
   directory.change.entry.path = situation.path;
   directory.change.base_version = situation.remote->version;
   directory.fingerprint = situation.look.entry.fingerprint;
+  directory.local = situation.look.entry.Metadata();
   directory.why = situation.why;
   batch.changes.push_back(std::move(directory));
   // No fingerprint: it is not here yet.

@@ -84,6 +84,14 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->Fail(path, situation.look.why);
     return;
   }
+  if (situation.present()) {
+    const LocalEntry& here = situation.look.entry;
+    if (here.type == LocalType::kOther) context_->SaySkipped(path);
+    if (!here.untold.empty()) {
+      context_->SayOnce(
+          fmt::format("{}: not all of it is carried: {}", path.ForPeople(), here.untold));
+    }
+  }
   if (situation.NothingToDecide(context_->mode)) {
     gate_->Forget(path);
     context_->Release(path);
@@ -106,6 +114,9 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     }
     return;
   }
+  if (situation.is_file() && situation.look.entry.names > 1) {
+    LookAtOtherNames(situation.look.entry);
+  }
   if (situation.NeedsContent()) FindMove(situation, round);
   if (situation.is_directory() && !situation.base.has_value()) FindMove(situation, round);
   if (situation.NeedsContent()) {
@@ -121,7 +132,10 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
       round.large = true;
     }
     round.bytes += size;
+    context_->progress.TakeWaiting(1, size);
+    context_->progress.Plan(TransferDirection::kUp, path, size);
   }
+  round.bytes += AttributeBytes(situation.look.entry.attributes);
   round.paths.insert(path);
   // A directory that went takes everything below it along.
   const bool tree_gone = situation.absent() && situation.base.has_value() &&
@@ -141,6 +155,17 @@ void CommitFlow::PutAway(const RelPath& path) {
   const absl::Status shelved = Shelve(*context_, path);
   gate_->Forget(path);
   SettleHere(path, shelved);
+}
+
+// A file with several names was changed by one of them, which tells nobody of the others.
+void CommitFlow::LookAtOtherNames(const LocalEntry& file) {
+  const Fingerprint& now = file.fingerprint;
+  const absl::StatusOr<std::vector<BaseRow>> rows =
+      context_->state->BasesByInode(now.device, now.inode);
+  if (!rows.ok()) return;
+  for (const BaseRow& row : *rows) {
+    if (row.entry.path != file.path && row.fingerprint != now) context_->Dirty(row.entry.path);
+  }
 }
 
 // A mount that came or went makes a tree look deleted or replaced. What it looks like is believed
@@ -181,7 +206,8 @@ void CommitFlow::Read(RoundPtr round) {
   // Of an edited or moved file the server has most already: then only what it lacks is read again.
   const Situation& only = round->items[to_read.front()];
   if (round->large && !only.base.has_value() && !only.origin.has_value()) {
-    round->early = std::make_shared<EarlyUpload>(&large_uploader_, large_lane_, *context_->welcome);
+    round->early =
+        std::make_shared<EarlyUpload>(&large_uploader_, large_lane_, *context_->welcome, only.path);
   }
   const int tasks = static_cast<int>((to_read.size() + kPathsPerTask - 1) / kPathsPerTask);
   round->tasks = tasks;

@@ -46,6 +46,7 @@ class CommitFlow {
   void StartRound(std::vector<RelPath> paths);
   void Add(const RelPath& path, Round& round, bool with_its_directory = false);
   void PutAway(const RelPath& path);
+  void LookAtOtherNames(const LocalEntry& file);
   void Take(const RelPath& path, Round& round);
   void TakeGone(const BaseRow& row, Round& round);
   void AddMovedTree(const Situation& directory, const BaseRow& from, Round& round);

@@ -5,6 +5,12 @@
 #include "agent/engine/scanner.h"
 
 namespace filesync {
+namespace {
+
+// Of owners and extended attributes in one commit, in bytes, so that the server takes it.
+constexpr size_t kMostCarried = 16 << 20;
+
+}  // namespace
 
 // The path belongs to this round and waits no longer.
 void CommitFlow::Take(const RelPath& path, Round& round) {
@@ -48,6 +54,7 @@ void CommitFlow::FindMove(Situation& situation, Round& round) {
   }
   round.moved_to[old] = situation.path;
   round.moved_from[situation.path] = old;
+  situation.previous = from;
   if (!directory) {
     situation.origin = from.entry.content;
     if (fingerprint == from.fingerprint) situation.moved_from = from;
@@ -64,6 +71,9 @@ void CommitFlow::AddMovedTree(const Situation& directory, const BaseRow& from, R
   round.whole_tree = true;
   const absl::StatusOr<std::vector<BaseRow>> rows = context_->state->BaseTree(from.entry.path);
   if (!rows.ok() || rows->size() * 2 > context_->welcome->changes_per_batch) return;
+  size_t carried = 0;
+  for (const BaseRow& row : *rows) carried += AttributeBytes(row.entry.attributes);
+  if (carried > kMostCarried) return;
   for (const BaseRow& row : *rows) {
     const RelPath& old = row.entry.path;
     if (old == from.entry.path) continue;
@@ -85,6 +95,7 @@ void CommitFlow::AddMovedTree(const Situation& directory, const BaseRow& from, R
     Situation come;
     come.path = now;
     come.look = look;
+    come.previous = row;
     if (row.entry.type == EntryType::kFile) come.moved_from = row;
     round.moved_to[old] = now;
     round.moved_from[now] = old;

@@ -5,6 +5,7 @@
 
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/commit_round.h"
+#include "agent/engine/local_attributes.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -14,6 +15,14 @@ constexpr absl::Duration kChangedAgain = absl::Milliseconds(50);
 constexpr absl::Duration kAfterFailure = absl::Seconds(2);
 constexpr absl::Duration kAfterDrop = absl::Seconds(5);
 constexpr int kRejectionsToWaitOut = 5;
+
+// Says something of just what a location looks at.
+Attributes Seen(const Preserve& preserve) {
+  Attributes seen;
+  if (preserve.owner) seen.owner = std::make_shared<const Owner>();
+  if (preserve.xattrs) seen.xattrs = std::make_shared<const Xattrs>();
+  return seen;
+}
 
 }  // namespace
 
@@ -212,6 +221,7 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
         context_->Dirty(path);
         return state.PutRemote(committed);
       }
+      context_->progress.Finish(TransferDirection::kUp, path);
       if (entry.moved_from.IsRoot()) {
         context_->Emit({.kind = SyncEvent::Kind::kUploaded,
                         .path = path,
@@ -224,7 +234,10 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
                         .bytes = pending.bytes,
                         .why = "renamed here"});
       }
-      return state.PutBase({committed, context_->incarnation, pending.fingerprint});
+      const BaseRow row{committed, context_->incarnation, pending.fingerprint, pending.local};
+      // What was taken from the other side's entry is not applied here yet.
+      if (AttributesToApply(Seen(context_->location->preserve()), row)) context_->Dirty(path);
+      return state.PutBase(row);
     }
     case ChangeOutcome::Kind::kSuperseded: {
       Entry current = outcome.current.value_or(Entry());

@@ -21,6 +21,8 @@ class DeletionGate {
       : context_(context), limit_(limit), quiet_(std::move(quiet)) {}
 
   enum class Answer : uint8_t { kGo, kLater, kHeld };
+  // From now on; what is held stays held.
+  void SetLimit(BrakeLimit limit) { limit_ = limit; }
   // `path` is missing, and the folder has it.
   Answer Ask(const RelPath& path);
   // When to ask again after kLater.
@@ -46,7 +48,7 @@ class DeletionGate {
   absl::StatusOr<uint64_t> Count(const std::set<RelPath>& paths) const;
 
   EngineContext* const context_;
-  const BrakeLimit limit_;
+  BrakeLimit limit_;
   const std::function<bool()> quiet_;
   std::set<RelPath> seen_;
   std::set<RelPath> allowed_;

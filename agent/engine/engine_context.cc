@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/engine/scanner.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -24,6 +25,31 @@ void Failures::AddConflict(const RelPath& path, std::string reason) {
 void Failures::ClearTree(const RelPath& directory) {
   auto it = failures_.lower_bound(directory);
   while (it != failures_.end() && it->first.IsAtOrBelow(directory)) it = failures_.erase(it);
+}
+
+void EngineStats::Count(SyncEvent::Kind kind) {
+  switch (kind) {
+    case SyncEvent::Kind::kUploaded:
+      ++sent;
+      break;
+    case SyncEvent::Kind::kDownloaded:
+      ++received;
+      break;
+    case SyncEvent::Kind::kDeletedThere:
+      ++deleted_there;
+      break;
+    case SyncEvent::Kind::kDeletedHere:
+      ++deleted_here;
+      break;
+    case SyncEvent::Kind::kMovedHere:
+    case SyncEvent::Kind::kMovedThere:
+      ++moved;
+      break;
+    case SyncEvent::Kind::kConflict:
+    case SyncEvent::Kind::kConflictHeld:
+    case SyncEvent::Kind::kFailed:
+      break;
+  }
 }
 
 bool InFlight::Claim(const RelPath& path) {
@@ -62,7 +88,23 @@ void EngineContext::Hold(const RelPath& path, const char* why) {
   if (!news) return;
   ++stats.conflicts;
   log->Warn("{}: {}", path.ForPeople(), why);
-  Emit({.kind = SyncEvent::Kind::kFailed, .path = path, .why = why});
+  Emit({.kind = SyncEvent::Kind::kConflictHeld, .path = path, .why = why});
+}
+
+void EngineContext::SaySkipped(const RelPath& path) {
+  SayOnce(fmt::format("skipped {}: {}", path.ForPeople(), kNotSynced));
+}
+
+void EngineContext::NoteLoss(const RelPath& path, const AttributeLoss& loss) {
+  const auto note = [this, &path](const char* what, const absl::Status& why) {
+    if (why.ok() || !said.insert(fmt::format("{}: {}", what, ToStd(why.message()))).second) return;
+    log->Info(
+        "{}: its {} can't be stored here ({}); it is passed on to others unchanged. Said once",
+        path.ForPeople(), what, ToStd(why.message()));
+  };
+  note("mode or time", loss.mode);
+  note("owner or group", loss.owner);
+  note("extended attributes", loss.xattrs);
 }
 
 bool EngineContext::RetryIsPlanned(const RelPath& path) const {
@@ -82,6 +124,7 @@ void EngineContext::ForgetUnknown(const RelPath& directory) {
 Entry ToEntry(const LocalEntry& local) {
   Entry entry;
   entry.path = local.path;
+  if (local.type != LocalType::kOther) entry.attributes = local.attributes;
   switch (local.type) {
     case LocalType::kFile:
       entry.type = EntryType::kFile;

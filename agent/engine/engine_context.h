@@ -16,35 +16,19 @@
 #include "agent/engine/file_preparer.h"
 #include "agent/engine/filters.h"
 #include "agent/engine/mailbox.h"
+#include "agent/engine/progress.h"
 #include "agent/engine/server_link.h"
 #include "agent/engine/state/state.h"
+#include "agent/engine/sync_event.h"
 #include "libs/base/clock.h"
 #include "libs/base/executor.h"
+#include "libs/content/frame.h"
 #include "libs/location/location.h"
 #include "libs/model/modes.h"
 #include "libs/reconcile/conflict_policies.h"
 #include "libs/telemetry/log.h"
 
 namespace filesync {
-
-// One thing that happened, for progress displays and hooks.
-struct SyncEvent {
-  enum class Kind : uint8_t {
-    kUploaded,
-    kDownloaded,
-    kDeletedHere,
-    kDeletedThere,
-    kMovedHere,
-    kMovedThere,
-    kConflict,
-    kFailed
-  };
-  Kind kind;
-  RelPath path;
-  RelPath to;          // where it moved, the conflict copy; the root: nowhere
-  uint64_t bytes = 0;  // of new content
-  std::string why;     // a short reason
-};
 
 // Counters since the start; any thread.
 struct EngineStats {
@@ -53,9 +37,14 @@ struct EngineStats {
   std::atomic<uint64_t> reconnects = 0;
   std::atomic<uint64_t> scans = 0;
   std::atomic<double> scan_seconds = 0;
-  std::atomic<uint64_t> bytes_saved = 0;    // content that did not have to be sent or fetched
-  std::atomic<uint64_t> bytes_to_move = 0;  // of the transfers under way
-  std::atomic<uint64_t> bytes_moved = 0;
+  // Entries: sent and received (directories and symlinks too), deleted, and renamed here.
+  std::atomic<uint64_t> sent = 0;
+  std::atomic<uint64_t> received = 0;
+  std::atomic<uint64_t> deleted_there = 0;
+  std::atomic<uint64_t> deleted_here = 0;
+  std::atomic<uint64_t> moved = 0;
+
+  void Count(SyncEvent::Kind kind);
 };
 
 // Paths that could not be synced, and when each is tried again. Engine's thread.
@@ -105,10 +94,15 @@ struct EngineContext {
   Filters* filters = nullptr;
   Mailbox mailbox;                                 // any thread
   EngineStats stats;                               // any thread
+  ProgressTracker progress;                        // any thread
   std::function<void(const SyncEvent&)> on_event;  // called on the engine's thread
 
   // From the server's commit to its application here, by both hosts' clocks.
   std::function<void(absl::Duration)> on_propagation;
+
+  // How chunks are compressed; any thread.
+  std::atomic<int> zstd_level = FrameOptions().zstd_level;
+  FrameOptions frame_options() const { return {zstd_level}; }
 
   std::string agent_id;
   std::string agent_name;
@@ -138,8 +132,8 @@ struct EngineContext {
   std::map<RelPath, int> rejected;
   // Directories that could not be listed; true when the scan under way found them so.
   absl::flat_hash_map<RelPath, bool> unknown;
-  // What is never synced: each said once.
-  absl::flat_hash_set<std::string> skipped;
+  // What is never synced, or could not be stored: each said once.
+  absl::flat_hash_set<std::string> said;
   // Paths that a person wants back: what the folder has there is fetched, whatever the mode.
   absl::flat_hash_set<RelPath> restoring;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.
@@ -153,6 +147,7 @@ struct EngineContext {
   }
   // Ends what Claim began.
   void Release(const RelPath& path) {
+    progress.Drop(path);
     if (in_flight.Release(path)) Dirty(path);
   }
   // `path` came right, unless it is a directory that could not be listed: what it holds is
@@ -170,9 +165,18 @@ struct EngineContext {
   void Fail(const RelPath& path, const absl::Status& why);
   // Remembers that `path` waits for a person's decision: looked at again when a side changes.
   void Hold(const RelPath& path, const char* why);
+  // Logs what an operator needs to know once, however often it is met.
+  void SayOnce(const std::string& what) {
+    if (said.insert(what).second) log->Info("{}", what);
+  }
+  // FIFOs, sockets and devices are not synced.
+  void SaySkipped(const RelPath& path);
+  // Says what could not be stored: once for each reason, not for each path.
+  void NoteLoss(const RelPath& path, const AttributeLoss& loss);
   // True when `path` failed and its next attempt has its moment: nothing is to hurry it.
   bool RetryIsPlanned(const RelPath& path) const;
   void Emit(SyncEvent event) {
+    stats.Count(event.kind);
     if (on_event) on_event(event);
   }
 };

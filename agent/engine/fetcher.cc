@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/chunking/zero_run.h"
 #include "libs/content/frame.h"
 #include "libs/content/hasher.h"
 
@@ -26,7 +27,9 @@ class Fetcher::Assembly {
   absl::Status Plan(const ListReader& lists, const InlineChunks& inline_chunks) {
     inline_ = &inline_chunks;
     FS_ASSIGN_OR_RETURN(chunks_, DataChunks(item_->entry.content, lists));
-    FS_ASSIGN_OR_RETURN(item_->staged, context_->location->Stage(item_->entry.content.size));
+    FS_RETURN_IF_ERROR(Stage());
+    context_->progress.Begin(TransferDirection::kDown, item_->entry.path, item_->entry.content.size,
+                             0);
     if (!item_->source.has_value()) return absl::OkStatus();
     absl::StatusOr<std::unique_ptr<LocalFile>> file =
         context_->location->Open(item_->source->entry.path);
@@ -48,6 +51,7 @@ class Fetcher::Assembly {
   // Called once, before Take; then the download goes through in order.
   void CollectMissing(std::vector<ChunkId>& ids) {
     for (const ChunkRef& ref : chunks_) {
+      if (IsZeros(ref)) continue;
       if (!inline_->contains(ref.id) && !offsets_.contains(ref.id)) ids.push_back(ref.id);
     }
   }
@@ -57,15 +61,20 @@ class Fetcher::Assembly {
   absl::Status AppendLocal(FolderId folder) {
     while (next_ < chunks_.size()) {
       const ChunkRef& ref = chunks_[next_];
-      if (const auto it = inline_->find(ref.id); it != inline_->end()) {
+      if (IsZeros(ref)) {
+        FS_RETURN_IF_ERROR(item_->staged->AppendZeros(ref.size));
+        context_->progress.SavedByDeduplication(ref.size);
+      } else if (const auto it = inline_->find(ref.id); it != inline_->end()) {
         FS_ASSIGN_OR_RETURN(const std::string_view plain,
                             DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id, scratch_));
+        NoteReceived(ref, it->second.size());
         FS_RETURN_IF_ERROR(item_->staged->Append(plain));
       } else if (const auto here = offsets_.find(ref.id); here != offsets_.end()) {
         FS_RETURN_IF_ERROR(AppendFromSource(folder, ref, here->second));
       } else {
         return absl::OkStatus();
       }
+      context_->progress.Advance(TransferDirection::kDown, item_->entry.path, ref.size);
       ++next_;
     }
     return absl::OkStatus();
@@ -77,13 +86,15 @@ class Fetcher::Assembly {
     FS_ASSIGN_OR_RETURN(const std::string_view plain,
                         DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id, scratch_));
     if (plain.size() != ref.size) return DataLoss("a chunk is not of the size its list says");
-    context_->stats.bytes_moved += plain.size();
+    NoteReceived(ref, frame.size());
+    context_->progress.Advance(TransferDirection::kDown, item_->entry.path, ref.size);
     return item_->staged->Append(plain);
   }
 
   absl::Status Finish() {
     if (next_ != chunks_.size()) return Internal("a file was not put together to its end");
     source_.reset();
+    item_->loss = item_->staged->SetAttributes(item_->entry.attributes);
     return item_->staged->SetMetadata(item_->entry.mode, item_->entry.mtime_ns);
   }
 
@@ -91,11 +102,33 @@ class Fetcher::Assembly {
   FetchItem* item() { return item_; }
 
  private:
+  // So many bytes travelled for the chunk.
+  void NoteReceived(const ChunkRef& ref, size_t frame_bytes) {
+    if (frame_bytes < ref.size) context_->progress.SavedByCompression(ref.size - frame_bytes);
+  }
+
+  // Known by its name: it is neither fetched nor written.
+  bool IsZeros(const ChunkRef& ref) const { return zeros_.has_value() && ref == *zeros_; }
+
+  absl::Status Stage() {
+    const Content& content = item_->entry.content;
+    uint64_t data = content.size;
+    if (ChunkSizes::IsValidAverage(content.average_size)) {
+      zeros_ = ZeroChunk(ChunkSizes{content.average_size});
+      const auto holes = static_cast<uint64_t>(std::count(chunks_.begin(), chunks_.end(), *zeros_));
+      data -= std::min(data, holes * zeros_->size);
+    }
+    Location& location = *context_->location;
+    FS_ASSIGN_OR_RETURN(item_->staged,
+                        data == content.size ? location.Stage(data) : location.StageSparse(data));
+    return absl::OkStatus();
+  }
+
   absl::Status AppendFromSource(FolderId folder, const ChunkRef& ref, uint64_t offset) {
     std::string plain(ref.size, '\0');
     const absl::StatusOr<size_t> got = source_->ReadAt(offset, plain.data(), plain.size());
     if (got.ok() && *got == plain.size() && HashChunk(ChunkKind::kData, plain) == ref.id) {
-      context_->stats.bytes_saved += plain.size();
+      context_->progress.SavedByDeduplication(plain.size());
       return item_->staged->Append(plain);
     }
     std::string frame;
@@ -112,6 +145,7 @@ class Fetcher::Assembly {
   FetchItem* item_;
   const InlineChunks* inline_ = nullptr;
   std::vector<ChunkRef> chunks_;
+  std::optional<ChunkRef> zeros_;  // what holes are made of
   size_t next_ = 0;
   std::string scratch_;
   std::unique_ptr<LocalFile> source_;
@@ -157,6 +191,7 @@ ListReader Fetcher::ListReaderFor(FolderId folder, const FetchItem& item) {
 // For a dry run: what would be fetched, without its bytes.
 absl::Status Fetcher::StageWithoutContent(FetchItem& item) {
   FS_ASSIGN_OR_RETURN(item.staged, context_->location->Stage(item.entry.content.size));
+  item.loss = item.staged->SetAttributes(item.entry.attributes);
   return item.staged->SetMetadata(item.entry.mode, item.entry.mtime_ns);
 }
 

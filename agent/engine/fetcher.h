@@ -21,6 +21,7 @@ struct FetchItem {
   // Set by Fetch.
   absl::Status status;
   std::unique_ptr<StagedFile> staged;
+  AttributeLoss loss;  // what could not be stored of it
 };
 
 class Fetcher {

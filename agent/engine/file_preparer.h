@@ -27,14 +27,15 @@ struct PreparedFile {
   Kind kind = Kind::kFailed;
   absl::Status why;
   Fingerprint fingerprint;
-  uint32_t mode = 0;
+  LocalMetadata metadata;
   Content content;
   std::vector<ListPiece> pieces;
   std::vector<ChunkRef> chunks;  // the data chunks, in order
   std::string bytes;             // the whole file, when it was small enough to keep
 };
 
-// Sees a file's chunks while the file is read, in order. Called on the reading thread.
+// Sees a file's chunks while the file is read, in order; that of its holes once. Called on the
+// reading thread.
 class ChunkSink {
  public:
   virtual ~ChunkSink() = default;

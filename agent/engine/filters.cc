@@ -65,6 +65,15 @@ void Filters::Reload(const RelPath& directory) {
   Load(directory, /*again=*/true);
 }
 
+void Filters::Replace(FilterOptions options) {
+  absl::MutexLock lock(&mutex_);
+  use_gitignore_ = options.use_gitignore;
+  rules_ = std::move(options.rules);
+  loaded_.clear();
+  changed_directories_.push_back(RelPath());
+  changed_ = true;
+}
+
 void Filters::Forget(const RelPath& tree) {
   absl::MutexLock lock(&mutex_);
   std::vector<RelPath> gone;

@@ -1,5 +1,6 @@
 #include "agent/engine/installer.h"
 
+#include "agent/engine/local_attributes.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -42,6 +43,7 @@ Installed Installer::FromResult(const absl::StatusOr<ApplyResult>& result) {
     case ApplyKind::kApplied:
       installed.kind = Installed::Kind::kDone;
       installed.fingerprint = result->fingerprint;
+      installed.now = result->now;
       break;
     case ApplyKind::kChanged:
       installed.kind = Installed::Kind::kChanged;
@@ -81,10 +83,15 @@ absl::Status Installer::EnsureParent(const RelPath& path) {
   uint32_t mode = kNewParentMode;
   FS_ASSIGN_OR_RETURN(std::optional<BaseRow> base, context_->state->GetBase(parent));
   if (base.has_value() && base->entry.type == EntryType::kDirectory) mode = base->entry.mode;
-  FS_ASSIGN_OR_RETURN(const ApplyResult made, context_->location->MakeDirectory(parent, mode));
+  Attributes attributes;
+  if (base.has_value()) attributes = base->entry.attributes;
+  FS_ASSIGN_OR_RETURN(const ApplyResult made,
+                      ApplyAttributes(*context_, parent,
+                                      context_->location->MakeDirectory(parent, mode), attributes));
   if (made.kind != ApplyKind::kApplied) return Aborted("{} changed meanwhile", parent.ForPeople());
   if (base.has_value() && base->entry.type == EntryType::kDirectory) {
     base->fingerprint = made.fingerprint;
+    base->local = made.now;
     FS_RETURN_IF_ERROR(context_->state->PutBase(*base));
   }
   Changed(parent);
@@ -127,7 +134,10 @@ bool Installer::RemoveDeletable(const RelPath& directory) {
 }
 
 Installed Installer::Install(const Situation& situation, const Entry& target, StagedFile* staged) {
-  Location& location = *context_->location;
+  if (!target.IsLive()) {
+    if (situation.present()) Changed(target.path);
+    return Remove(situation);
+  }
   std::optional<Fingerprint> expected;
   if (situation.present()) expected = situation.look.entry.fingerprint;
   const bool local_directory = situation.is_directory();
@@ -146,22 +156,33 @@ Installed Installer::Install(const Situation& situation, const Entry& target, St
     }
   }
   Changed(target.path);
+  return FromResult(Place(target, staged, expected));
+}
+
+absl::StatusOr<ApplyResult> Installer::Place(const Entry& target, StagedFile* staged,
+                                             const std::optional<Fingerprint>& expected) {
+  Location& location = *context_->location;
+  const RelPath& path = target.path;
   switch (target.type) {
     case EntryType::kDirectory:
-      return FromResult(location.MakeDirectory(target.path, target.mode));
+      return ApplyAttributes(*context_, path, location.MakeDirectory(path, target.mode),
+                             target.attributes);
     case EntryType::kSymlink:
-      return FromResult(
-          location.InstallSymlink(target.path, target.symlink_target, target.mtime_ns, expected));
+      return ApplyAttributes(
+          *context_, path,
+          location.InstallSymlink(path, target.symlink_target, target.mtime_ns, expected),
+          target.attributes);
     case EntryType::kFile:
-      if (staged == nullptr) {
-        return FromResult(location.SetMetadata(target.path, expected.value_or(Fingerprint()),
-                                               target.mode, target.mtime_ns));
-      }
-      return FromResult(location.InstallFile(*staged, target.path, expected));
+      // A staged file has its attributes already.
+      if (staged != nullptr) return location.InstallFile(*staged, path, expected);
+      return ApplyAttributes(*context_, path,
+                             location.SetMetadata(path, expected.value_or(Fingerprint()),
+                                                  target.mode, target.mtime_ns),
+                             target.attributes);
     case EntryType::kTombstone:
       break;
   }
-  return Remove(situation);
+  return Internal("a tombstone is not placed");
 }
 
 absl::Status Installer::Sync() {

@@ -40,12 +40,13 @@ bool IsRuleFile(const Entry& entry) {
 
 }  // namespace
 
-absl::StatusOr<LocationParts> OpenParts(const std::string& directory,
+absl::StatusOr<LocationParts> OpenParts(const LocationSyncOptions& options,
                                         std::unique_ptr<ServerLink> link, Clock* clock,
                                         Logger* log) {
   LocationParts parts;
   parts.link = std::move(link);
-  FS_ASSIGN_OR_RETURN(parts.directory, LocalDirectory::Open(directory, clock));
+  FS_ASSIGN_OR_RETURN(parts.directory,
+                      LocalDirectory::Open(options.directory, clock, options.preserve));
   FS_ASSIGN_OR_RETURN(
       parts.state,
       OpenState(fmt::format("{}/{}", parts.directory->StateDirectoryPath(), kStateFile), *clock,
@@ -53,12 +54,12 @@ absl::StatusOr<LocationParts> OpenParts(const std::string& directory,
   return parts;
 }
 
-absl::StatusOr<LocationParts> OpenPartsForDryRun(const std::string& directory,
+absl::StatusOr<LocationParts> OpenPartsForDryRun(const LocationSyncOptions& options,
                                                  std::unique_ptr<ServerLink> link, Clock* clock,
                                                  Logger* log) {
   LocationParts parts;
   FS_ASSIGN_OR_RETURN(std::unique_ptr<LocalDirectory> here,
-                      LocalDirectory::OpenToLook(directory, clock));
+                      LocalDirectory::OpenToLook(options.directory, clock, options.preserve));
   FS_ASSIGN_OR_RETURN(parts.state, CopyState(here->StateDirectoryPath(), *log));
   parts.directory = std::make_unique<PlannedDirectory>(std::move(here), clock);
   parts.link = std::make_unique<PlannedLink>(std::move(link), clock);

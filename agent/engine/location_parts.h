@@ -5,9 +5,9 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 
 #include "absl/status/statusor.h"
+#include "agent/engine/location_options.h"
 #include "agent/engine/server_link.h"
 #include "agent/engine/state/state.h"
 #include "libs/location/local_directory.h"
@@ -25,9 +25,9 @@ struct LocationParts {
   bool watches = true;
 };
 
-// Opens the directory and its state, makes what is missing of the latter, and locks it. Errors:
-// see LocalDirectory::Open. The clock must outlive the parts.
-absl::StatusOr<LocationParts> OpenParts(const std::string& directory,
+// Opens the directory of `options` and its state, makes what is missing of the latter, and locks
+// it. Errors: see LocalDirectory::Open. The clock must outlive the parts.
+absl::StatusOr<LocationParts> OpenParts(const LocationSyncOptions& options,
                                         std::unique_ptr<ServerLink> link, Clock* clock,
                                         Logger* log);
 
@@ -35,7 +35,7 @@ absl::StatusOr<LocationParts> OpenParts(const std::string& directory,
 // anything on the server. They take no lock, so an agent may run for the directory; then they say
 // what it has still to do. Errors: see LocalDirectory::OpenToLook; Unavailable when that agent
 // writes its state all the time.
-absl::StatusOr<LocationParts> OpenPartsForDryRun(const std::string& directory,
+absl::StatusOr<LocationParts> OpenPartsForDryRun(const LocationSyncOptions& options,
                                                  std::unique_ptr<ServerLink> link, Clock* clock,
                                                  Logger* log);
 

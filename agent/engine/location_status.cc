@@ -62,7 +62,14 @@ void LocationSync::PublishStatus() {
   SyncStatus status;
   const absl::StatusOr<uint64_t> remote_rows = state_->CountRemote();
   const absl::StatusOr<Cursor> cursor = state_->GetCursor();
-  if (now - counted_ >= kCountInterval) {
+  status.pending_remote = remote_rows.value_or(0) + apply_->waiting_slices();
+  status.state = DeriveState(status.pending_remote, cursor.value_or(Cursor()));
+  // A run that was asked for ends with figures that are true then.
+  const bool over = counted_for_ < scan_requests_ &&
+                    (status.state == SyncState::kInSync || status.state == SyncState::kIncomplete ||
+                     status.state == SyncState::kHeld);
+  if (now - counted_ >= kCountInterval || over) {
+    if (over) counted_for_ = scan_requests_;
     if (const absl::StatusOr<BaseCounts> counts = state_->CountBase(); counts.ok()) {
       counts_ = *counts;
     }
@@ -73,9 +80,7 @@ void LocationSync::PublishStatus() {
   status.server = options_.server;
   status.agent_id = HexEncode(context_.agent_id);
   status.agent_name = options_.agent_name;
-  status.pending_remote = remote_rows.value_or(0) + apply_->waiting_slices();
   status.applied_version = cursor.ok() ? cursor->version : 0;
-  status.state = DeriveState(status.pending_remote, cursor.value_or(Cursor()));
   status.state_text = std::string(SyncStateName(status.state));
   if (status.state == SyncState::kHalted) {
     status.state_text += ": " + std::string(ToStd(context_.halt.message()));
@@ -124,11 +129,23 @@ void LocationSync::PublishStatus() {
   status.bytes_hashed = preparer_.BytesHashed();
   status.bytes_sent = link_->BytesSent();
   status.bytes_received = link_->BytesReceived();
-  status.bytes_saved = context_.stats.bytes_saved;
-  status.bytes_to_move = context_.stats.bytes_to_move;
-  status.bytes_moved = context_.stats.bytes_moved;
-  absl::MutexLock lock(&status_mutex_);
-  status_ = std::move(status);
+  const auto [deduplicated, compressed] = context_.progress.Saved();
+  status.bytes_saved = deduplicated + compressed;
+  status.bytes_saved_by_deduplication = deduplicated;
+  status.bytes_saved_by_compression = compressed;
+  status.sent = context_.stats.sent;
+  status.received = context_.stats.received;
+  status.deleted_there = context_.stats.deleted_there;
+  status.deleted_here = context_.stats.deleted_here;
+  status.moved = context_.stats.moved;
+  status.scan_requests = scan_requests_;
+  if (status.state == SyncState::kInSync) context_.progress.Settle();
+  if (context_.dirty.empty() && apply_->waiting_slices() == 0) context_.progress.ClearWaiting();
+  {
+    absl::MutexLock lock(&status_mutex_);
+    status_ = status;
+  }
+  if (on_status_) on_status_(status);
 }
 
 SyncStatus LocationSync::status() const {

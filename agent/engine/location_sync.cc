@@ -28,6 +28,12 @@ std::string RootKey(const RootIdentity& identity) {
   return key;
 }
 
+// What a mirror's destination loses, it gets back.
+BrakeLimit LimitFor(const LocationSyncOptions& options) {
+  const bool brakes = options.mode != Mode::kDestinationToSource;
+  return brakes ? options.max_delete : *BrakeLimit::Parse("off");
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocationSync>> LocationSync::Create(LocationSyncOptions options,
@@ -67,6 +73,7 @@ LocationSync::LocationSync(LocationSyncOptions options, LocationParts parts, Clo
   context_.agent_name = options_.agent_name;
   context_.mode = options_.mode;
   context_.policies = options_.policies;
+  context_.zstd_level = options_.compression.zstd_level;
   context_.fetches = std::move(parts.fetches);
   context_.scan_subtree = [this](const RelPath& path) {
     if (observer_ != nullptr) observer_->RequestScan(path);
@@ -77,13 +84,21 @@ LocationSync::LocationSync(LocationSyncOptions options, LocationParts parts, Clo
     absl::MutexLock lock(&slices_mutex_);
     --slices_waiting_;
   });
-  // What a mirror's destination loses, it gets back.
-  const bool brakes = options_.mode != Mode::kDestinationToSource;
-  gate_ = std::make_unique<DeletionGate>(&context_,
-                                         brakes ? options_.max_delete : *BrakeLimit::Parse("off"),
+  gate_ = std::make_unique<DeletionGate>(&context_, LimitFor(options_),
                                          [this] { return NothingElseUnderWay(); });
   commit_ = std::make_unique<CommitFlow>(&context_, apply_.get(), gate_.get(), up_lane_.get(),
                                          large_up_lane_.get());
+}
+
+void LocationSync::Reconfigure(LocationSyncOptions options) {
+  context_.mailbox.Post([this, options = std::move(options)]() mutable {
+    context_.policies = options.policies;
+    context_.zstd_level = options.compression.zstd_level;
+    gate_->SetLimit(LimitFor(options));
+    filters_.Replace(std::move(options.filters));
+    // Another policy may settle what is held.
+    for (const auto& [path, failure] : context_.failures.all()) context_.Dirty(path);
+  });
 }
 
 LocationSync::~LocationSync() {
@@ -157,6 +172,22 @@ void LocationSync::OnPropagation(std::function<void(absl::Duration)> callback) {
   context_.on_propagation = std::move(callback);
 }
 
+void LocationSync::OnStatus(std::function<void(const SyncStatus&)> callback) {
+  on_status_ = std::move(callback);
+}
+
+uint64_t LocationSync::RequestScan() {
+  const uint64_t number = ++scans_asked_for_;
+  context_.mailbox.Post([this, number] {
+    // The first scan is about to be asked for.
+    if (next_rescan_ > absl::InfinitePast()) observer_->RequestFullScan();
+    next_connect_ = absl::InfinitePast();
+    scan_requests_ = std::max(scan_requests_, number);
+    PublishStatus();
+  });
+  return number;
+}
+
 void LocationSync::Start() {
   absl::StatusOr<std::unique_ptr<Watcher>> watcher = std::unique_ptr<Watcher>();
   if (watches_) watcher = directory_->NewWatcher();
@@ -201,9 +232,7 @@ ObserverEvents LocationSync::MakeObserverEvents() {
       context_.unknown[directory] = true;
     }
   };
-  events.on_skipped = [this](const std::string& what) {
-    if (context_.skipped.insert(what).second) log_->Info("skipped {}", what);
-  };
+  events.on_skipped = [this](const std::string& what) { context_.SayOnce("skipped " + what); };
   events.on_watch = [this](std::vector<WatchEvent> watched) { HandleWatch(watched); };
   events.on_scanned = [this](const RelPath& directory, const absl::Status& status,
                              absl::Duration took) {

@@ -18,113 +18,16 @@
 #include "agent/engine/apply_flow.h"
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/engine_context.h"
+#include "agent/engine/location_options.h"
 #include "agent/engine/location_parts.h"
 #include "agent/engine/observer.h"
+#include "agent/engine/pending_list.h"
+#include "agent/engine/sync_status.h"
 
 namespace filesync {
 
-struct LocationSyncOptions {
-  std::string directory;
-  std::string folder = "default";
-  std::string agent_name;
-  std::string server;  // HOST:PORT, for status
-  Mode mode = Mode::kTwoWay;
-  ConflictPolicies policies;
-  FilterOptions filters;
-  BrakeLimit max_delete;
-  bool ignore_pause = false;  // for a run that was asked for now
-  // Reads every file, whatever its size and times say.
-  bool read_all = false;
-  // Looks first, receives then and sends last, so that what it does depends on the two sides and
-  // not on which news is faster: for a run that ends by itself.
-  bool step_by_step = false;
-  absl::Duration rescan_interval = absl::Hours(1);
-  absl::Duration trash_age = absl::Hours(24 * 30);
-};
-
-enum class SyncState : uint8_t {
-  kScanning,
-  kSyncing,
-  kInSync,
-  kIncomplete,
-  kOffline,
-  kPaused,
-  kHeld,
-  kHalted,
-};
 // The state's setting that outlasts restarts; not empty: paused.
 inline constexpr char kPausedKey[] = "paused";
-std::string_view SyncStateName(SyncState state);
-
-struct FailedPathInfo {
-  std::string path;  // for people
-  std::string reason;
-  int attempts = 0;
-};
-
-// A path that is not in step yet, and why.
-struct PendingPath {
-  enum class Kind : uint8_t {
-    kToSend,     // changed here
-    kToReceive,  // changed there
-    kFailed,     // tried again later
-    kConflict,   // waits for a person's decision
-    kHeld,       // a deletion that the brake holds
-  };
-  Kind kind = Kind::kToSend;
-  RelPath path;
-  bool deletion = false;  // what is to be sent or received
-  std::string reason;
-  int attempts = 0;                                  // failed
-  absl::Time next_attempt = absl::InfiniteFuture();  // failed
-};
-
-struct PendingList {
-  std::vector<PendingPath> paths;
-  uint64_t total = 0;  // with those beyond the limit; these may turn out to need nothing
-};
-
-// What an engine says of itself; a copy.
-struct SyncStatus {
-  std::string directory;
-  std::string folder;
-  std::string server;
-  Mode mode = Mode::kTwoWay;
-  std::string agent_id;  // hex
-  std::string agent_name;
-  SyncState state = SyncState::kScanning;
-  std::string state_text;  // for people, e.g. "offline (retry in 3 s)"
-  bool ever_connected = false;
-  uint64_t connection_failures = 0;  // in a row
-  uint64_t entries = 0;
-  uint64_t bytes = 0;
-  uint64_t pending_local = 0;
-  uint64_t pending_remote = 0;
-  std::vector<std::string> pending_paths;  // some, for people
-  std::vector<FailedPathInfo> failed_paths;
-  uint64_t failed_count = 0;
-  // Deletions that wait for a person.
-  uint64_t held_deletions = 0;
-  // Of the failures, conflicts that wait for a person.
-  uint64_t held_conflicts = 0;
-  // Failures that stood after several tries: waiting does not help.
-  uint64_t settled_failures = 0;
-  std::string last_error;
-  absl::Time last_error_at = absl::InfinitePast();
-  uint64_t applied_version = 0;
-  uint64_t head_version = 0;
-  uint64_t conflicts = 0;
-  uint64_t commits = 0;
-  uint64_t scans = 0;
-  double scan_seconds = 0;
-  uint64_t reconnects = 0;
-  uint64_t bytes_hashed = 0;
-  uint64_t bytes_sent = 0;
-  uint64_t bytes_received = 0;
-  uint64_t bytes_saved = 0;
-  uint64_t bytes_to_move = 0;
-  uint64_t bytes_moved = 0;
-};
 
 class LocationSync final : public LinkListener {
  public:
@@ -138,6 +41,9 @@ class LocationSync final : public LinkListener {
   // Called on the engine's thread; set before Start.
   void OnEvent(std::function<void(const SyncEvent&)> callback);
   void OnPropagation(std::function<void(absl::Duration)> callback);
+  // Whenever the status was looked at anew, which is after every event and at least once a
+  // second; the events that led to it were told before.
+  void OnStatus(std::function<void(const SyncStatus&)> callback);
   void Start();
   void Stop();
   // Does what can be done now; waits up to `wait` for something to do.
@@ -155,6 +61,19 @@ class LocationSync final : public LinkListener {
   Filters::Explanation ExplainIgnore(const RelPath& path, bool is_directory) {
     return filters_.Explain(path, is_directory);
   }
+
+  // From any thread: other policies, filters, brake and compression from now on; what else
+  // `options` say is not looked at. Streams and transfers go on.
+  void Reconfigure(LocationSyncOptions options);
+
+  // From any thread: looks at everything here again, and connects at once if it is offline. Returns
+  // which call it was: a status that knows of it and says "in sync" was true after it.
+  uint64_t RequestScan();
+
+  // One thread at a time: how the transfers go; see ProgressTracker::Sample.
+  SyncProgress SampleProgress() { return context_.progress.Sample(clock_->Now()); }
+  // From any thread: how many files' contents were moved.
+  uint64_t FilesMoved() const { return context_.progress.finished(); }
 
   // From any thread. A pause by a person outlasts restarts; what changes meanwhile is noticed,
   // and is sent and received afterwards.
@@ -228,6 +147,10 @@ class LocationSync final : public LinkListener {
   uint64_t hold_local_until_ = 0;
   std::string last_error_;
   absl::Time last_error_at_ = absl::InfinitePast();
+  std::function<void(const SyncStatus&)> on_status_;
+  std::atomic<uint64_t> scans_asked_for_ = 0;
+  uint64_t counted_for_ = 0;    // scan request whose end the counts are from
+  uint64_t scan_requests_ = 0;  // those that are with the observer
   absl::Time status_published_ = absl::InfinitePast();
   absl::Time counted_ = absl::InfinitePast();
   BaseCounts counts_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "agent/engine/local_attributes.h"
 #include "agent/engine/scanner.h"
 #include "libs/base/status.h"
 
@@ -62,9 +63,11 @@ class MoveApplier {
     FS_ASSIGN_OR_RETURN(const bool parent, HaveDirectory(directory.Parent()));
     if (!parent) return false;
     FS_ASSIGN_OR_RETURN(const ApplyResult made,
-                        context_.location->MakeDirectory(directory, entry->mode));
+                        ApplyAttributes(context_, directory,
+                                        context_.location->MakeDirectory(directory, entry->mode),
+                                        entry->attributes));
     if (made.kind != ApplyKind::kApplied) return false;
-    Put(*entry, made.fingerprint);
+    Put(*entry, made.fingerprint, made.now);
     touched_.insert(directory.Parent());
     done_.insert(directory);
     context_.Emit({.kind = SyncEvent::Kind::kDownloaded, .path = directory, .why = "new there"});
@@ -142,18 +145,22 @@ class MoveApplier {
 
   // Remembers that what was at `row` is `entry` now.
   void Moved(const BaseRow& row, const Entry& entry, Fingerprint fingerprint) {
-    Entry before = row.entry;
+    const Entry& before = row.entry;
+    LocalMetadata now = row.local;
     if (!EqualState(before, entry)) {
-      const absl::StatusOr<ApplyResult> set =
-          context_.location->SetMetadata(entry.path, fingerprint, entry.mode, entry.mtime_ns);
+      const absl::StatusOr<ApplyResult> set = ApplyAttributes(
+          context_, entry.path,
+          context_.location->SetMetadata(entry.path, fingerprint, entry.mode, entry.mtime_ns),
+          entry.attributes);
       if (set.ok() && set->kind == ApplyKind::kApplied) {
         fingerprint = set->fingerprint;
+        now = set->now;
       } else {
         context_.Dirty(entry.path);
       }
     }
     removed_.push_back(row.entry.path);
-    Put(entry, fingerprint);
+    Put(entry, fingerprint, now);
     touched_.insert(row.entry.path.Parent());
     touched_.insert(entry.path.Parent());
     done_.insert(row.entry.path);
@@ -164,8 +171,8 @@ class MoveApplier {
                    .why = "renamed there"});
   }
 
-  void Put(const Entry& entry, const Fingerprint& fingerprint) {
-    rows_.push_back({entry, context_.incarnation, fingerprint});
+  void Put(const Entry& entry, const Fingerprint& fingerprint, const LocalMetadata& now) {
+    rows_.push_back({entry, context_.incarnation, fingerprint, now});
   }
 
   absl::Status Record() {

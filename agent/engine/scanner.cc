@@ -109,8 +109,12 @@ class Walk {
     if (known && row->entry.type == EntryType::kDirectory) device = row->fingerprint.device;
     if (known) base_.Next();
     if (entry.type == LocalType::kOther) {
-      sink_.OnSkipped(entry.path.ForPeople() + ": neither file, directory nor symlink");
+      sink_.OnSkipped(fmt::format("{}: {}", entry.path.ForPeople(), kNotSynced));
       if (!known) return absl::OkStatus();
+    }
+    if (!unchanged && entry.type == LocalType::kFile) {
+      ++found_files_;
+      found_bytes_ += entry.fingerprint.size;
     }
     if (!unchanged) AddCandidate(entry.path);
     if (entry.type == LocalType::kDirectory) return Descend(entry.path, device);
@@ -160,7 +164,9 @@ class Walk {
   }
 
   void FlushCandidates() {
-    if (!candidates_.empty()) sink_.OnCandidates(std::exchange(candidates_, {}));
+    if (candidates_.empty()) return;
+    sink_.OnFilesFound(std::exchange(found_files_, 0), std::exchange(found_bytes_, 0));
+    sink_.OnCandidates(std::exchange(candidates_, {}));
   }
 
   const RelPath root_;
@@ -170,19 +176,28 @@ class Walk {
   BaseCursor base_;
   ScanSink& sink_;
   std::vector<RelPath> candidates_;
+  uint64_t found_files_ = 0;  // among the candidates
+  uint64_t found_bytes_ = 0;
   std::vector<RelPath> missing_;
   ScanTotals totals_;
 };
 
+// A file's ctime tells of new attributes; a directory's tells of everything.
+bool AgreeingIds(const Attributes& a, const Attributes& b) {
+  const bool owners = a.owner == nullptr || b.owner == nullptr ||
+                      (a.owner->uid == b.owner->uid && a.owner->gid == b.owner->gid);
+  return owners && AgreeingAttributes({nullptr, a.xattrs}, {nullptr, b.xattrs});
+}
+
 }  // namespace
 
-bool Unchanged(const LocalEntry& local, const BaseRow& base) {
+bool SameStat(const LocalEntry& local, const BaseRow& base) {
   switch (base.entry.type) {
     case EntryType::kFile:
-      return local.type == LocalType::kFile && local.mode == base.entry.mode &&
+      return local.type == LocalType::kFile && local.mode == base.LocalMode() &&
              local.fingerprint == base.fingerprint;
     case EntryType::kDirectory:
-      return local.type == LocalType::kDirectory && local.mode == base.entry.mode &&
+      return local.type == LocalType::kDirectory && local.mode == base.LocalMode() &&
              local.fingerprint.device == base.fingerprint.device;
     case EntryType::kSymlink:
       return local.type == LocalType::kSymlink && local.fingerprint == base.fingerprint;
@@ -190,6 +205,12 @@ bool Unchanged(const LocalEntry& local, const BaseRow& base) {
       return false;
   }
   return false;
+}
+
+bool Unchanged(const LocalEntry& local, const BaseRow& base) {
+  const Attributes& before = base.local.attributes;
+  const Attributes& now = local.attributes;
+  return SameStat(local, base) && !SaysMore(now, before) && AgreeingIds(now, before);
 }
 
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,

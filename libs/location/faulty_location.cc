@@ -16,6 +16,7 @@ class FaultyFile final : public LocalFile {
     FS_RETURN_IF_ERROR((*fault_)("File.ReadAt", path_));
     return inner_->ReadAt(offset, buffer, size);
   }
+  uint64_t NextData(uint64_t offset) override { return inner_->NextData(offset); }
   absl::StatusOr<Fingerprint> Stat() override {
     FS_RETURN_IF_ERROR((*fault_)("File.Stat", path_));
     return inner_->Stat();
@@ -24,6 +25,7 @@ class FaultyFile final : public LocalFile {
     FS_RETURN_IF_ERROR((*fault_)("File.Mode", path_));
     return inner_->Mode();
   }
+  Attributes LookAtAttributes() override { return inner_->LookAtAttributes(); }
   absl::StatusOr<bool> NameIsStillThis() override {
     FS_RETURN_IF_ERROR((*fault_)("File.NameIsStillThis", path_));
     return inner_->NameIsStillThis();
@@ -44,6 +46,13 @@ class FaultyStagedFile final : public StagedFile {
   absl::Status Append(std::string_view bytes) override {
     FS_RETURN_IF_ERROR((*fault_)("Staged.Append", RelPath()));
     return inner_->Append(bytes);
+  }
+  absl::Status AppendZeros(uint64_t count) override {
+    FS_RETURN_IF_ERROR((*fault_)("Staged.Append", RelPath()));
+    return inner_->AppendZeros(count);
+  }
+  AttributeLoss SetAttributes(const Attributes& wanted) override {
+    return inner_->SetAttributes(wanted);
   }
   absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) override {
     FS_RETURN_IF_ERROR((*fault_)("Staged.SetMetadata", RelPath()));
@@ -108,6 +117,13 @@ absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::Stage(uint64_t size_
       std::make_unique<FaultyStagedFile>(std::move(staged), &fault_));
 }
 
+absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::StageSparse(uint64_t data_bytes) {
+  FS_RETURN_IF_ERROR(fault_("Stage", RelPath()));
+  FS_ASSIGN_OR_RETURN(std::unique_ptr<StagedFile> staged, inner_->StageSparse(data_bytes));
+  return std::unique_ptr<StagedFile>(
+      std::make_unique<FaultyStagedFile>(std::move(staged), &fault_));
+}
+
 absl::Status FaultyLocation::SyncStaged(std::span<StagedFile* const> files) {
   FS_RETURN_IF_ERROR(fault_("SyncStaged", RelPath()));
   std::vector<StagedFile*> inner;
@@ -139,6 +155,13 @@ absl::StatusOr<ApplyResult> FaultyLocation::SetMetadata(const RelPath& path,
                                                         int64_t mtime_ns) {
   FS_RETURN_IF_ERROR(fault_("SetMetadata", path));
   return inner_->SetMetadata(path, expected, mode, mtime_ns);
+}
+
+absl::StatusOr<ApplyResult> FaultyLocation::SetAttributes(const RelPath& path,
+                                                          const Fingerprint& expected,
+                                                          const Attributes& wanted) {
+  FS_RETURN_IF_ERROR(fault_("SetAttributes", path));
+  return inner_->SetAttributes(path, expected, wanted);
 }
 
 absl::StatusOr<ApplyResult> FaultyLocation::Remove(const RelPath& path,

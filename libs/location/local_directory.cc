@@ -87,13 +87,13 @@ bool EachWriteHasItsTime(int tmp) {
   return true;
 }
 
-constexpr ApplyResult kNothingThere = {ApplyKind::kApplied, {}};
-constexpr ApplyResult kSomethingElse = {ApplyKind::kChanged, {}};
+ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
+ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
 
 class PosixDirectory final : public LocalDirectory {
  public:
   PosixDirectory(std::string path, const Clock* clock, UniqueFd root, UniqueFd state, UniqueFd tmp,
-                 UniqueFd trash, UniqueFd lock, RootIdentity identity)
+                 UniqueFd trash, UniqueFd lock, RootIdentity identity, Preserve preserve)
       : path_(std::move(path)),
         clock_(clock),
         root_(std::move(root)),
@@ -103,6 +103,7 @@ class PosixDirectory final : public LocalDirectory {
         lock_(std::move(lock)),
         placement_(clock, tmp_.get(), trash_.get()),
         identity_(std::move(identity)),
+        attributes_(preserve),
         fine_grained_(KernelHasFineGrainedTimes(root_.get()) && EachWriteHasItsTime(tmp_.get())) {}
 
   const std::string& description() const override { return path_; }
@@ -111,6 +112,7 @@ class PosixDirectory final : public LocalDirectory {
     if (!state_.ok()) return "";
     return fmt::format("/proc/self/fd/{}", state_.get());
   }
+  Preserve preserve() const override { return attributes_.preserve(); }
   bool HasFineGrainedTimes() const override { return fine_grained_; }
 
   absl::Status CheckRoot() override {
@@ -148,7 +150,7 @@ class PosixDirectory final : public LocalDirectory {
       return ProvesAbsence(parent.status()) ? Absent() : UnknownLook(parent.status());
     }
     const std::string name = path.IsRoot() ? "." : std::string(path.Name());
-    absl::StatusOr<LocalEntry> entry = EntryAt(parent->get(), name, path);
+    absl::StatusOr<LocalEntry> entry = EntryAt(parent->get(), name, path, attributes_);
     if (!entry.ok()) {
       return ErrnoOf(entry.status()) == ENOENT ? Absent() : UnknownLook(entry.status());
     }
@@ -161,7 +163,7 @@ class PosixDirectory final : public LocalDirectory {
   absl::StatusOr<Listing> List(const RelPath& directory) override {
     FS_ASSIGN_OR_RETURN(UniqueFd fd,
                         OpenBeneath(root_.get(), directory.bytes(), O_RDONLY | O_DIRECTORY));
-    return ReadDirectory(std::move(fd), directory);
+    return ReadDirectory(std::move(fd), directory, attributes_);
   }
 
   absl::StatusOr<std::unique_ptr<LocalFile>> Open(const RelPath& path) override {
@@ -169,12 +171,20 @@ class PosixDirectory final : public LocalDirectory {
                                                  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
     FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(fd.get()));
     if (!S_ISREG(info.st_mode)) return InvalidArgument("not a regular file");
-    return NewPosixFile(std::move(fd), root_.get(), path);
+    return NewPosixFile(std::move(fd), root_.get(), path, &attributes_);
   }
 
   absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) override {
-    FS_ASSIGN_OR_RETURN(std::unique_ptr<PosixStagedFile> staged,
-                        PosixStagedFile::Create(tmp_.get(), size_hint));
+    FS_ASSIGN_OR_RETURN(
+        std::unique_ptr<PosixStagedFile> staged,
+        PosixStagedFile::Create(tmp_.get(), size_hint, /*sparse=*/false, &attributes_));
+    return std::unique_ptr<StagedFile>(std::move(staged));
+  }
+
+  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) override {
+    FS_ASSIGN_OR_RETURN(
+        std::unique_ptr<PosixStagedFile> staged,
+        PosixStagedFile::Create(tmp_.get(), data_bytes, /*sparse=*/true, &attributes_));
     return std::unique_ptr<StagedFile>(std::move(staged));
   }
 
@@ -192,10 +202,11 @@ class PosixDirectory final : public LocalDirectory {
                                           const std::optional<Fingerprint>& expected) override {
     auto& file = static_cast<PosixStagedFile&>(staged);
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
-    FS_ASSIGN_OR_RETURN(const ApplyResult result,
-                        placement_.Install(file.name(), file.fd(), parent.get(),
-                                           std::string(path.Name()), expected));
-    if (result.kind == ApplyKind::kApplied) file.Installed();
+    FS_ASSIGN_OR_RETURN(ApplyResult result, placement_.Install(file.name(), file.fd(), parent.get(),
+                                                               std::string(path.Name()), expected));
+    if (result.kind != ApplyKind::kApplied) return result;
+    AddAttributes(file.fd(), result);
+    file.Installed();
     return result;
   }
 
@@ -210,7 +221,11 @@ class PosixDirectory final : public LocalDirectory {
     absl::StatusOr<ApplyResult> result = [&]() -> absl::StatusOr<ApplyResult> {
       FS_ASSIGN_OR_RETURN(const UniqueFd link, OpenBeneath(tmp_.get(), name, O_PATH | O_NOFOLLOW));
       FS_RETURN_IF_ERROR(SetModificationTime(link.get(), mtime_ns));
-      return placement_.Install(name, link.get(), parent.get(), std::string(path.Name()), expected);
+      FS_ASSIGN_OR_RETURN(
+          ApplyResult installed,
+          placement_.Install(name, link.get(), parent.get(), std::string(path.Name()), expected));
+      if (installed.kind == ApplyKind::kApplied) AddAttributes(link.get(), installed);
+      return installed;
     }();
     if (!result.ok() || result->kind != ApplyKind::kApplied) {
       unlinkat(tmp_.get(), name.c_str(), 0);
@@ -226,12 +241,13 @@ class PosixDirectory final : public LocalDirectory {
     }
     FS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenBeneath(parent.get(), name, O_PATH | O_NOFOLLOW));
     FS_ASSIGN_OR_RETURN(struct stat info, StatFd(fd.get()));
-    if (!S_ISDIR(info.st_mode)) return kSomethingElse;
+    if (!S_ISDIR(info.st_mode)) return SomethingElse();
+    AttributeLoss loss;
     if ((info.st_mode & 0777) != (mode & 0777)) {
-      FS_RETURN_IF_ERROR(SetMode(fd.get(), mode));
+      FS_RETURN_IF_ERROR(SetModeIfAllowed(fd.get(), mode, loss));
       FS_ASSIGN_OR_RETURN(info, StatFd(fd.get()));
     }
-    return ApplyResult{ApplyKind::kApplied, ToFingerprint(info)};
+    return Finished(fd.get(), info, std::move(loss));
   }
 
   absl::StatusOr<ApplyResult> SetMetadata(const RelPath& path, const Fingerprint& expected,
@@ -240,33 +256,52 @@ class PosixDirectory final : public LocalDirectory {
                         OpenBeneath(root_.get(), path.bytes(), O_PATH | O_NOFOLLOW));
     const NoWriters no_writers(root_.get(), path, fd.get());
     FS_ASSIGN_OR_RETURN(const struct stat before, StatFd(fd.get()));
-    if (!IsAsExpected(before, expected)) return kSomethingElse;
-    if (no_writers.Refused() && BeingSaved(expected)) return kSomethingElse;
-    if (!S_ISLNK(before.st_mode)) FS_RETURN_IF_ERROR(SetMode(fd.get(), mode));
+    if (!IsAsExpected(before, expected)) return SomethingElse();
+    if (no_writers.Refused() && BeingSaved(expected)) return SomethingElse();
+    AttributeLoss loss;
+    if (!S_ISLNK(before.st_mode)) FS_RETURN_IF_ERROR(SetModeIfAllowed(fd.get(), mode, loss));
     FS_ASSIGN_OR_RETURN(const struct stat after, StatFd(fd.get()));
-    if (S_ISDIR(before.st_mode)) return ApplyResult{ApplyKind::kApplied, ToFingerprint(after)};
+    if (S_ISDIR(before.st_mode)) return Finished(fd.get(), after, std::move(loss));
     // The time of a save that came meanwhile is not covered up.
-    if (!ToFingerprint(after).SameButCtime(expected)) return kSomethingElse;
+    if (!ToFingerprint(after).SameButCtime(expected)) return SomethingElse();
     if (expected.mtime_ns != mtime_ns) {
-      FS_RETURN_IF_ERROR(SetModificationTime(fd.get(), mtime_ns));
+      const absl::Status set = SetModificationTime(fd.get(), mtime_ns);
+      if (!set.ok() && ErrnoOf(set) != EPERM) return set;
+      if (!set.ok()) loss.mode = set;
     }
     FS_ASSIGN_OR_RETURN(const struct stat done, StatFd(fd.get()));
-    Fingerprint fingerprint = ToFingerprint(done);
-    if (fingerprint.size != expected.size) return kSomethingElse;
+    ApplyResult result = Finished(fd.get(), done, std::move(loss));
+    Fingerprint& fingerprint = result.fingerprint;
+    if (fingerprint.size != expected.size) return SomethingElse();
     // Times that the file system can't hold come out otherwise; or it is a save's. Where that
     // can't be told, the next look shall see a difference.
     const absl::Duration off =
         absl::Nanoseconds(fingerprint.mtime_ns) - absl::Nanoseconds(mtime_ns);
-    if (!no_writers.Held() && absl::AbsDuration(off) > kCoarsestTime) {
+    if (result.loss.mode.ok() && !no_writers.Held() && absl::AbsDuration(off) > kCoarsestTime) {
       fingerprint.mtime_ns = mtime_ns;
     }
-    return ApplyResult{ApplyKind::kApplied, fingerprint};
+    return result;
+  }
+
+  absl::StatusOr<ApplyResult> SetAttributes(const RelPath& path, const Fingerprint& expected,
+                                            const Attributes& wanted) override {
+    FS_ASSIGN_OR_RETURN(const UniqueFd fd,
+                        OpenBeneath(root_.get(), path.bytes(), O_PATH | O_NOFOLLOW));
+    FS_ASSIGN_OR_RETURN(const struct stat before, StatFd(fd.get()));
+    if (!IsAsExpected(before, expected)) return SomethingElse();
+    AttributeLoss loss = attributes_.Apply(fd.get(), before, wanted);
+    FS_ASSIGN_OR_RETURN(const struct stat done, StatFd(fd.get()));
+    // A save or a chmod that came meanwhile is left to be seen.
+    if (!S_ISDIR(done.st_mode) && !ToFingerprint(done).SameButCtime(expected)) {
+      return SomethingElse();
+    }
+    return Finished(fd.get(), done, std::move(loss));
   }
 
   absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) override {
     absl::StatusOr<UniqueFd> parent = OpenParent(path);
     if (!parent.ok()) {
-      if (ProvesAbsence(parent.status())) return kNothingThere;
+      if (ProvesAbsence(parent.status())) return NothingThere();
       return parent.status();
     }
     return placement_.Remove(parent->get(), std::string(path.Name()), expected);
@@ -320,6 +355,33 @@ class PosixDirectory final : public LocalDirectory {
   }
 
  private:
+  // Where a file system has no such bits, or the file is another user's, the mode stays what it is.
+  static absl::Status SetModeIfAllowed(int fd, uint32_t mode, AttributeLoss& loss) {
+    absl::Status set = SetMode(fd, mode);
+    if (ErrnoOf(set) != EPERM) return set;
+    loss.mode = std::move(set);
+    return absl::OkStatus();
+  }
+
+  // Tells the attributes of what was applied, if nothing changed since its stat.
+  void AddAttributes(int fd, ApplyResult& result) {
+    if (!attributes_.preserve().any()) return;
+    const absl::StatusOr<struct stat> before = StatFd(fd);
+    if (!before.ok() || ToFingerprint(*before) != result.fingerprint) return;
+    Attributes attributes = attributes_.LookFd(fd, *before);
+    const absl::StatusOr<struct stat> after = StatFd(fd);
+    if (after.ok() && ToFingerprint(*after) == result.fingerprint) {
+      result.now.attributes = std::move(attributes);
+    }
+  }
+
+  ApplyResult Finished(int fd, const struct stat& info, AttributeLoss loss) {
+    ApplyResult result = Applied(info);
+    result.loss = std::move(loss);
+    AddAttributes(fd, result);
+    return result;
+  }
+
   absl::StatusOr<UniqueFd> OpenParent(const RelPath& path) {
     return OpenBeneath(root_.get(), path.Parent().bytes(), O_PATH | O_DIRECTORY);
   }
@@ -345,6 +407,7 @@ class PosixDirectory final : public LocalDirectory {
   const UniqueFd lock_;
   const Placement placement_;
   const RootIdentity identity_;
+  PosixAttributes attributes_;
   const bool fine_grained_;
 };
 
@@ -420,7 +483,8 @@ absl::StatusOr<Root> OpenRoot(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::string& path,
-                                                                     const Clock* clock) {
+                                                                     const Clock* clock,
+                                                                     Preserve preserve) {
   FS_ASSIGN_OR_RETURN(Root root, OpenRoot(path));
   IgnoreLeaseSignals();
   absl::StatusOr<UniqueFd> state =
@@ -437,11 +501,12 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::
                       ReadOrMakeMarker(root.fd.get(), state->get(), /*make=*/true));
   return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
       std::move(root.path), clock, std::move(root.fd), *std::move(state), std::move(tmp),
-      std::move(trash), std::move(lock), std::move(identity)));
+      std::move(trash), std::move(lock), std::move(identity), preserve));
 }
 
 absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const std::string& path,
-                                                                           const Clock* clock) {
+                                                                           const Clock* clock,
+                                                                           Preserve preserve) {
   FS_ASSIGN_OR_RETURN(Root root, OpenRoot(path));
   IgnoreLeaseSignals();
   absl::StatusOr<UniqueFd> state =
@@ -454,7 +519,7 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const
                       ReadOrMakeMarker(root.fd.get(), state->get(), /*make=*/false));
   return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
       std::move(root.path), clock, std::move(root.fd), *std::move(state), UniqueFd(), UniqueFd(),
-      UniqueFd(), std::move(identity)));
+      UniqueFd(), std::move(identity), preserve));
 }
 
 }  // namespace filesync

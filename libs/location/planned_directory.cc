@@ -23,10 +23,16 @@ bool IsAsExpected(const LocalEntry& entry, const Fingerprint& expected) {
 
 class PlannedStaged final : public StagedFile {
  public:
-  explicit PlannedStaged(uint64_t size) : size_(size) {}
+  // `size`: of all of it; nullopt: of what is appended.
+  explicit PlannedStaged(std::optional<uint64_t> size) : size_(size) {}
   absl::Status Append(std::string_view bytes) override {
-    if (size_ <= kMostKept) bytes_ += bytes;
+    appended_ += bytes.size();
+    if (size() <= kMostKept) bytes_ += bytes;
     return absl::OkStatus();
+  }
+  AttributeLoss SetAttributes(const Attributes& wanted) override {
+    attributes_ = wanted;
+    return {};
   }
   absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) override {
     mode_ = mode;
@@ -34,18 +40,21 @@ class PlannedStaged final : public StagedFile {
     return absl::OkStatus();
   }
 
-  uint64_t size() const { return size_; }
+  uint64_t size() const { return size_.value_or(appended_); }
+  const Attributes& attributes() const { return attributes_; }
   uint32_t mode() const { return mode_; }
   int64_t mtime_ns() const { return mtime_ns_; }
   // Null when not all of it was appended.
   std::shared_ptr<const std::string> TakeBytes() {
-    if (bytes_.size() != size_) return nullptr;
+    if (bytes_.size() != size()) return nullptr;
     return std::make_shared<const std::string>(std::move(bytes_));
   }
 
  private:
-  const uint64_t size_;
+  const std::optional<uint64_t> size_;
+  uint64_t appended_ = 0;
   std::string bytes_;
+  Attributes attributes_;
   uint32_t mode_ = 0;
   int64_t mtime_ns_ = 0;
 };
@@ -63,6 +72,7 @@ class KnownFile final : public LocalFile {
   }
   absl::StatusOr<Fingerprint> Stat() override { return entry_.fingerprint; }
   absl::StatusOr<uint32_t> Mode() override { return entry_.mode; }
+  Attributes LookAtAttributes() override { return entry_.attributes; }
   absl::StatusOr<bool> NameIsStillThis() override { return true; }
   bool HasWriters() override { return false; }
 
@@ -79,12 +89,14 @@ class MovedFile final : public LocalFile {
   absl::StatusOr<size_t> ReadAt(uint64_t offset, char* buffer, size_t size) override {
     return file_->ReadAt(offset, buffer, size);
   }
+  uint64_t NextData(uint64_t offset) override { return file_->NextData(offset); }
   absl::StatusOr<Fingerprint> Stat() override {
     FS_ASSIGN_OR_RETURN(const Fingerprint now, file_->Stat());
     // Written to meanwhile: that shows.
     return now == before_ ? entry_.fingerprint : now;
   }
   absl::StatusOr<uint32_t> Mode() override { return entry_.mode; }
+  Attributes LookAtAttributes() override { return entry_.attributes; }
   absl::StatusOr<bool> NameIsStillThis() override { return file_->NameIsStillThis(); }
   bool HasWriters() override { return file_->HasWriters(); }
 
@@ -94,8 +106,11 @@ class MovedFile final : public LocalFile {
   const LocalEntry entry_;
 };
 
-constexpr ApplyResult kNothingThere = {ApplyKind::kApplied, {}};
-constexpr ApplyResult kSomethingElse = {ApplyKind::kChanged, {}};
+ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
+ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
+ApplyResult Applied(const LocalEntry& entry) {
+  return {ApplyKind::kApplied, entry.fingerprint, entry.Metadata(), {}};
+}
 
 }  // namespace
 
@@ -185,6 +200,10 @@ absl::StatusOr<std::unique_ptr<StagedFile>> PlannedDirectory::Stage(uint64_t siz
   return std::unique_ptr<StagedFile>(std::make_unique<PlannedStaged>(size_hint));
 }
 
+absl::StatusOr<std::unique_ptr<StagedFile>> PlannedDirectory::StageSparse(uint64_t) {
+  return std::unique_ptr<StagedFile>(std::make_unique<PlannedStaged>(std::nullopt));
+}
+
 absl::Status PlannedDirectory::CheckParent(const RelPath& path) {
   const RelPath parent = path.Parent();
   if (parent.IsRoot()) return absl::OkStatus();
@@ -217,10 +236,17 @@ Fingerprint PlannedDirectory::NewFingerprint(const RelPath& path, uint64_t size,
 }
 
 ApplyResult PlannedDirectory::Put(Node node) {
-  const Fingerprint fingerprint = node.entry.fingerprint;
+  ApplyResult result = Applied(node.entry);
   const RelPath path = node.entry.path;
   planned_[path] = std::move(node);
-  return {ApplyKind::kApplied, fingerprint};
+  return result;
+}
+
+void PlannedDirectory::PutAttributes(const Attributes& wanted, LocalEntry& entry) const {
+  const Preserve preserved = preserve();
+  if (preserved.owner && wanted.owner != nullptr) entry.attributes.owner = wanted.owner;
+  const bool xattrs = preserved.xattrs && entry.type != LocalType::kSymlink;
+  if (xattrs && wanted.xattrs != nullptr) entry.attributes.xattrs = wanted.xattrs;
 }
 
 void PlannedDirectory::PutAbsent(const RelPath& path) {
@@ -242,12 +268,13 @@ absl::StatusOr<ApplyResult> PlannedDirectory::InstallFile(
   auto& file = static_cast<PlannedStaged&>(staged);
   absl::MutexLock lock(&mutex_);
   FS_RETURN_IF_ERROR(CheckParent(path));
-  if (MayInstall(path, expected) != ApplyKind::kApplied) return kSomethingElse;
+  if (MayInstall(path, expected) != ApplyKind::kApplied) return SomethingElse();
   Node node;
   node.entry.path = path;
   node.entry.type = LocalType::kFile;
   node.entry.mode = file.mode() & 0777;
   node.entry.fingerprint = NewFingerprint(path, file.size(), file.mtime_ns());
+  PutAttributes(file.attributes(), node.entry);
   node.bytes = file.TakeBytes();
   return Put(std::move(node));
 }
@@ -257,7 +284,7 @@ absl::StatusOr<ApplyResult> PlannedDirectory::InstallSymlink(
     const std::optional<Fingerprint>& expected) {
   absl::MutexLock lock(&mutex_);
   FS_RETURN_IF_ERROR(CheckParent(path));
-  if (MayInstall(path, expected) != ApplyKind::kApplied) return kSomethingElse;
+  if (MayInstall(path, expected) != ApplyKind::kApplied) return SomethingElse();
   Node node;
   node.entry.path = path;
   node.entry.type = LocalType::kSymlink;
@@ -273,10 +300,8 @@ absl::StatusOr<ApplyResult> PlannedDirectory::MakeDirectory(const RelPath& path,
   const Look look = LookLocked(path);
   if (look.presence == Look::Presence::kUnknown) return look.why;
   if (look.presence == Look::Presence::kPresent) {
-    if (look.entry.type != LocalType::kDirectory) return kSomethingElse;
-    if (look.entry.mode == (mode & 0777)) {
-      return ApplyResult{ApplyKind::kApplied, look.entry.fingerprint};
-    }
+    if (look.entry.type != LocalType::kDirectory) return SomethingElse();
+    if (look.entry.mode == (mode & 0777)) return Applied(look.entry);
     Node node = NodeAt(look);
     node.entry.mode = mode & 0777;
     return Put(std::move(node));
@@ -296,10 +321,23 @@ absl::StatusOr<ApplyResult> PlannedDirectory::SetMetadata(const RelPath& path,
   const Look look = LookLocked(path);
   if (look.presence == Look::Presence::kUnknown) return look.why;
   if (look.presence == Look::Presence::kAbsent) return ErrnoStatus(ENOENT, "open");
-  if (!IsAsExpected(look.entry, expected)) return kSomethingElse;
+  if (!IsAsExpected(look.entry, expected)) return SomethingElse();
   Node node = NodeAt(look);
   if (look.entry.type != LocalType::kSymlink) node.entry.mode = mode & 0777;
   if (look.entry.type != LocalType::kDirectory) node.entry.fingerprint.mtime_ns = mtime_ns;
+  return Put(std::move(node));
+}
+
+absl::StatusOr<ApplyResult> PlannedDirectory::SetAttributes(const RelPath& path,
+                                                            const Fingerprint& expected,
+                                                            const Attributes& wanted) {
+  absl::MutexLock lock(&mutex_);
+  const Look look = LookLocked(path);
+  if (look.presence == Look::Presence::kUnknown) return look.why;
+  if (look.presence == Look::Presence::kAbsent) return ErrnoStatus(ENOENT, "open");
+  if (!IsAsExpected(look.entry, expected)) return SomethingElse();
+  Node node = NodeAt(look);
+  PutAttributes(wanted, node.entry);
   return Put(std::move(node));
 }
 
@@ -308,15 +346,15 @@ absl::StatusOr<ApplyResult> PlannedDirectory::Remove(const RelPath& path,
   absl::MutexLock lock(&mutex_);
   const Look look = LookLocked(path);
   if (look.presence == Look::Presence::kUnknown) return look.why;
-  if (look.presence == Look::Presence::kAbsent) return kNothingThere;
-  if (!IsAsExpected(look.entry, expected)) return kSomethingElse;
+  if (look.presence == Look::Presence::kAbsent) return NothingThere();
+  if (!IsAsExpected(look.entry, expected)) return SomethingElse();
   if (look.entry.type == LocalType::kDirectory) {
     FS_ASSIGN_OR_RETURN(const Listing listing, ListLocked(path));
     const bool empty = listing.entries.empty() && listing.skipped.empty();
-    if (!empty) return ApplyResult{ApplyKind::kNotEmpty, {}};
+    if (!empty) return ApplyResult{ApplyKind::kNotEmpty, {}, {}, {}};
   }
   PutAbsent(path);
-  return kNothingThere;
+  return NothingThere();
 }
 
 absl::StatusOr<ApplyResult> PlannedDirectory::Move(const RelPath& from, const Fingerprint& expected,
@@ -329,10 +367,10 @@ absl::StatusOr<ApplyResult> PlannedDirectory::Move(const RelPath& from, const Fi
   const bool directory = look.entry.type == LocalType::kDirectory;
   const bool same = directory ? IsAsExpected(look.entry, expected)
                               : look.entry.fingerprint.SameButCtime(expected);
-  if (!same) return kSomethingElse;
+  if (!same) return SomethingElse();
   const Look target = LookLocked(to);
   if (target.presence == Look::Presence::kUnknown) return target.why;
-  if (target.presence == Look::Presence::kPresent) return kSomethingElse;
+  if (target.presence == Look::Presence::kPresent) return SomethingElse();
   if (directory) FS_RETURN_IF_ERROR(MoveBelow(from, to));
   Node node = NodeAt(look);
   node.entry.path = to;

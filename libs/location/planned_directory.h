@@ -27,6 +27,7 @@ class PlannedDirectory final : public LocalDirectory {
   const std::string& description() const override { return inner_->description(); }
   const RootIdentity& identity() const override { return inner_->identity(); }
   std::string StateDirectoryPath() const override { return inner_->StateDirectoryPath(); }
+  Preserve preserve() const override { return inner_->preserve(); }
   bool HasFineGrainedTimes() const override { return inner_->HasFineGrainedTimes(); }
   absl::Status CheckRoot() override { return inner_->CheckRoot(); }
 
@@ -34,6 +35,7 @@ class PlannedDirectory final : public LocalDirectory {
   absl::StatusOr<Listing> List(const RelPath& directory) override;
   absl::StatusOr<std::unique_ptr<LocalFile>> Open(const RelPath& path) override;
   absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) override;
+  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) override;
   absl::Status SyncStaged(std::span<StagedFile* const>) override { return absl::OkStatus(); }
   absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                           const std::optional<Fingerprint>& expected) override;
@@ -43,6 +45,8 @@ class PlannedDirectory final : public LocalDirectory {
   absl::StatusOr<ApplyResult> MakeDirectory(const RelPath& path, uint32_t mode) override;
   absl::StatusOr<ApplyResult> SetMetadata(const RelPath& path, const Fingerprint& expected,
                                           uint32_t mode, int64_t mtime_ns) override;
+  absl::StatusOr<ApplyResult> SetAttributes(const RelPath& path, const Fingerprint& expected,
+                                            const Attributes& wanted) override;
   absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) override;
   absl::StatusOr<ApplyResult> Move(const RelPath& from, const Fingerprint& expected,
                                    const RelPath& to) override;
@@ -73,6 +77,8 @@ class PlannedDirectory final : public LocalDirectory {
   ApplyKind MayInstall(const RelPath& path, const std::optional<Fingerprint>& expected)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ApplyResult Put(Node node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What of `wanted` is preserved here; any of it can be stored.
+  void PutAttributes(const Attributes& wanted, LocalEntry& entry) const;
   void PutAbsent(const RelPath& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Fingerprint NewFingerprint(const RelPath& path, uint64_t size, int64_t mtime_ns)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

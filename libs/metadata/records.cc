@@ -25,6 +25,39 @@ absl::StatusOr<RelPath> ParsePath(const std::string& bytes) {
   return path;
 }
 
+void ToStored(const Attributes& attributes, storage::StoredEntry* stored) {
+  if (attributes.owner != nullptr) {
+    storage::StoredOwner* owner = stored->mutable_owner();
+    owner->set_user(attributes.owner->user);
+    owner->set_group(attributes.owner->group);
+    owner->set_uid(attributes.owner->uid);
+    owner->set_gid(attributes.owner->gid);
+  }
+  if (attributes.xattrs == nullptr) return;
+  storage::StoredXattrs* xattrs = stored->mutable_xattrs();
+  for (const auto& [name, value] : *attributes.xattrs) {
+    storage::StoredXattr* xattr = xattrs->add_xattrs();
+    xattr->set_name(name);
+    xattr->set_value(value);
+  }
+}
+
+Attributes AttributesFrom(const storage::StoredEntry& stored) {
+  Attributes attributes;
+  if (stored.has_owner()) {
+    const storage::StoredOwner& owner = stored.owner();
+    attributes.owner =
+        std::make_shared<const Owner>(Owner{owner.user(), owner.group(), owner.uid(), owner.gid()});
+  }
+  if (!stored.has_xattrs()) return attributes;
+  Xattrs xattrs;
+  for (const storage::StoredXattr& xattr : stored.xattrs().xattrs()) {
+    xattrs[xattr.name()] = xattr.value();
+  }
+  attributes.xattrs = std::make_shared<const Xattrs>(std::move(xattrs));
+  return attributes;
+}
+
 void ToStored(const Entry& entry, storage::StoredEntry* stored) {
   stored->set_type(static_cast<uint32_t>(entry.type));
   stored->set_mode(entry.mode);
@@ -35,6 +68,7 @@ void ToStored(const Entry& entry, storage::StoredEntry* stored) {
   stored->set_moved_from(entry.moved_from.bytes());
   stored->set_author(entry.author);
   stored->set_committed_at_ns(entry.committed_at_ns);
+  ToStored(entry.attributes, stored);
   if (entry.type != EntryType::kFile) return;
   storage::StoredContent* content = stored->mutable_content();
   content->set_size(entry.content.size);
@@ -63,6 +97,7 @@ absl::StatusOr<Entry> FromStored(const RelPath& path, const storage::StoredEntry
   FS_ASSIGN_OR_RETURN(entry.moved_from, ParsePath(stored.moved_from()));
   entry.author = stored.author();
   entry.committed_at_ns = stored.committed_at_ns();
+  entry.attributes = AttributesFrom(stored);
   if (entry.type != EntryType::kFile) return entry;
   const storage::StoredContent& content = stored.content();
   entry.content.size = content.size();

@@ -11,7 +11,7 @@
 namespace filesync {
 namespace {
 
-constexpr int kSchemaVersion = 2;
+constexpr int kSchemaVersion = 3;
 
 constexpr char kSchema[] = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -20,7 +20,8 @@ CREATE TABLE base (
   size INTEGER NOT NULL, hash BLOB, content BLOB, target BLOB,
   version INTEGER NOT NULL, incarnation BLOB NOT NULL,
   device INTEGER NOT NULL, inode INTEGER NOT NULL, local_size INTEGER NOT NULL,
-  local_mtime INTEGER NOT NULL, local_ctime INTEGER NOT NULL) WITHOUT ROWID;
+  local_mtime INTEGER NOT NULL, local_ctime INTEGER NOT NULL,
+  attributes BLOB, local_mode INTEGER, local_attributes BLOB) WITHOUT ROWID;
 CREATE INDEX base_by_inode ON base (inode);
 CREATE INDEX base_by_hash ON base (hash) WHERE hash IS NOT NULL;
 CREATE TABLE remote (path BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
@@ -39,9 +40,14 @@ constexpr char kSchemaFrom1[] =
     "CREATE TABLE ignored (path BLOB PRIMARY KEY, entry BLOB NOT NULL, base BLOB, "
     "incarnation BLOB) WITHOUT ROWID;";
 
+// From schema 2 to schema 3. What stands as blobs says itself what it holds.
+constexpr char kSchemaFrom2[] =
+    "ALTER TABLE base ADD COLUMN attributes BLOB; ALTER TABLE base ADD COLUMN local_mode INTEGER; "
+    "ALTER TABLE base ADD COLUMN local_attributes BLOB;";
+
 constexpr char kBaseColumns[] =
     "path, type, mode, mtime, content, target, version, incarnation, device, inode, local_size, "
-    "local_mtime, local_ctime";
+    "local_mtime, local_ctime, attributes, local_mode, local_attributes";
 
 std::string Select(std::string_view rest) {
   return fmt::format("SELECT {} FROM base {}", kBaseColumns, rest);
@@ -107,10 +113,10 @@ absl::Status State::CreateSchema() {
     if (check.Bytes(0) != "ok") return DataLoss("state file: {}", check.Bytes(0));
     return absl::OkStatus();
   }
-  if (version == 1) {
-    return Execute(
-        fmt::format("BEGIN; {} PRAGMA user_version={}; COMMIT;", kSchemaFrom1, kSchemaVersion)
-            .c_str());
+  if (version == 1 || version == 2) {
+    return Execute(fmt::format("BEGIN; {} {} PRAGMA user_version={}; COMMIT;",
+                               version == 1 ? kSchemaFrom1 : "", kSchemaFrom2, kSchemaVersion)
+                       .c_str());
   }
   if (version != 0) {
     return DataLoss("state file: made by another version of this program (schema {}, this is {})",
@@ -199,6 +205,9 @@ absl::StatusOr<BaseRow> State::ReadBaseRow(Statement& statement) {
   row.fingerprint.size = statement.Number(10);
   row.fingerprint.mtime_ns = static_cast<int64_t>(statement.Number(11));
   row.fingerprint.ctime_ns = static_cast<int64_t>(statement.Number(12));
+  FS_ASSIGN_OR_RETURN(row.entry.attributes, DecodeAttributes(statement.Bytes(13)));
+  if (!statement.IsNull(14)) row.local.mode = static_cast<uint32_t>(statement.Number(14));
+  FS_ASSIGN_OR_RETURN(row.local.attributes, DecodeAttributes(statement.Bytes(15)));
   return row;
 }
 
@@ -234,7 +243,7 @@ absl::Status State::PutBase(const BaseRow& row) {
   std::lock_guard lock(mutex_);
   STATE_PREPARE(statement,
                 "INSERT OR REPLACE INTO base VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
-                "?12, ?13, ?14, ?15)");
+                "?12, ?13, ?14, ?15, ?16, ?17, ?18)");
   const bool is_file = row.entry.type == EntryType::kFile;
   statement.Blob(row.entry.path.SortKey())
       .Int(static_cast<uint64_t>(row.entry.type))
@@ -254,6 +263,20 @@ absl::Status State::PutBase(const BaseRow& row) {
       .Int(row.fingerprint.size)
       .Int(static_cast<uint64_t>(row.fingerprint.mtime_ns))
       .Int(static_cast<uint64_t>(row.fingerprint.ctime_ns));
+  const auto attributes = [&statement](const Attributes& of) {
+    if (of.SaySomething()) {
+      statement.Blob(EncodeAttributes(of));
+    } else {
+      statement.Null();
+    }
+  };
+  attributes(row.entry.attributes);
+  if (row.local.mode.has_value()) {
+    statement.Int(*row.local.mode);
+  } else {
+    statement.Null();
+  }
+  attributes(row.local.attributes);
   return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot write a base");
 }
 
@@ -296,6 +319,14 @@ absl::StatusOr<std::optional<BaseRow>> State::BaseByInode(uint64_t device, uint6
   FS_ASSIGN_OR_RETURN(std::vector<BaseRow> rows, ReadBaseRows(statement));
   if (rows.empty()) return std::optional<BaseRow>();
   return std::optional<BaseRow>(std::move(rows.front()));
+}
+
+absl::StatusOr<std::vector<BaseRow>> State::BasesByInode(uint64_t device, uint64_t inode) {
+  std::lock_guard lock(mutex_);
+  static const std::string kSql = Select("WHERE inode = ?1 AND device = ?2");
+  STATE_PREPARE(statement, kSql.c_str());
+  statement.Int(inode).Int(device);
+  return ReadBaseRows(statement);
 }
 
 absl::StatusOr<std::optional<BaseRow>> State::BaseByContent(const ContentHash& hash) {

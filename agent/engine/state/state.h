@@ -32,6 +32,10 @@ struct BaseRow {
   Entry entry;
   std::string incarnation;
   Fingerprint fingerprint;
+  // How the rest of its metadata stood here then. It may differ from the entry's, where the
+  // location can't store that; no mode means the entry's.
+  LocalMetadata local;
+  uint32_t LocalMode() const { return local.mode.value_or(entry.mode); }
 };
 
 // What the folder holds under an ignored name.
@@ -93,6 +97,8 @@ class State {
   absl::StatusOr<std::vector<BaseRow>> BasePage(const std::optional<RelPath>& after, size_t limit);
   // Some row with this inode; nullopt when none.
   absl::StatusOr<std::optional<BaseRow>> BaseByInode(uint64_t device, uint64_t inode);
+  // The rows of all names of this inode.
+  absl::StatusOr<std::vector<BaseRow>> BasesByInode(uint64_t device, uint64_t inode);
   // Some file row with this content; nullopt when none.
   absl::StatusOr<std::optional<BaseRow>> BaseByContent(const ContentHash& hash);
   absl::StatusOr<BaseCounts> CountBase();
