@@ -210,7 +210,7 @@ constexpr OptionDefinition kJsonOnly[] = {kJson};
 constexpr OptionDefinition kSyncOptions[] = {
     {.name = "dry-run", .kind = kSwitch, .summary = "tell what would be done, and do nothing"},
     {.name = "full", .kind = kSwitch, .summary = "read every file, also those that look unchanged"},
-    kJson};
+    {.name = "json", .kind = kSwitch, .summary = "tell what was done as protobuf JSON"}};
 constexpr OptionDefinition kStatusOptions[] = {kJson,
                                                {.name = "watch",
                                                 .letter = 'w',
