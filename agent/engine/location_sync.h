@@ -35,7 +35,7 @@ struct LocationSyncOptions {
   Preserve preserve;
   bool ignore_pause = false;  // for a run that was asked for now
   absl::Duration rescan_interval = absl::Hours(1);
-  absl::Duration trash_age = absl::Hours(24 * 30);
+  TrashLimits trash;
 };
 
 enum class SyncState : uint8_t {
@@ -160,6 +160,7 @@ class LocationSync final : public LinkListener {
   bool Paused() const { return paused_ || resting_until_ > absl::InfinitePast(); }
   void HoldConnection();
   void MaybeRescan();
+  void MaybeLimitTrash();
   void HandleHalt();
   absl::Status CheckRootForDeletions();
   absl::Status Restore(const std::vector<RelPath>& paths);
@@ -184,6 +185,8 @@ class LocationSync final : public LinkListener {
   Connection connection_ = Connection::kIdle;
   absl::Time next_connect_ = absl::InfinitePast();
   absl::Time next_rescan_ = absl::InfinitePast();
+  absl::Time trash_checked_ = absl::InfinitePast();
+  uint64_t trash_puts_ = 0;  // when it was checked
   absl::Time halt_checked_ = absl::InfinitePast();
   absl::Time root_checked_ = absl::InfinitePast();
   absl::Status root_check_;
