@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent/cli/exit_code.h"
+#include "agent/cli/trash_options.h"
 #include "libs/base/status.h"
 #include "libs/paths/rel_path.h"
 #include "libs/wire/channel.h"
@@ -38,6 +39,8 @@ struct Raw {
   std::vector<std::string> exclude;
   std::string max_delete = "50%";
   std::string preserve;
+  std::string trash_days = "30";
+  std::string trash_size = "off";
   std::string schedule;
   std::string limit_up;
   std::string limit_down;
@@ -90,6 +93,16 @@ void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
                   "owner, xattr or owner,xattr: carry owner and group, or extended attributes and\n"
                   "ACLs, as well (default: none)")
       ->envname("SYNCAGENT_PRESERVE");
+  app->add_option("--trash-days", raw.trash_days,
+                  "How long replaced and deleted files are kept in .syncagent/trash, or off: for\n"
+                  "ever")
+      ->envname("SYNCAGENT_TRASH_DAYS")
+      ->capture_default_str();
+  app->add_option("--trash-size", raw.trash_size,
+                  "How much of them is kept, in bytes with k, M, G or T, the oldest going first;\n"
+                  "or off")
+      ->envname("SYNCAGENT_TRASH_SIZE")
+      ->capture_default_str();
   app->add_option("--schedule", raw.schedule,
                   "When to sync, as cron's five fields: '*/15 9-18 * * mon-fri', or @hourly,\n"
                   "@daily, ... (default: all the time)")
@@ -205,6 +218,7 @@ absl::Status Check(const Raw& raw, AgentOptions& options) {
   absl::StatusOr<Preserve> preserve = Preserve::Parse(raw.preserve);
   FS_RETURN_IF_ERROR(Annotate(preserve.status(), "--preserve"));
   options.preserve = *preserve;
+  FS_ASSIGN_OR_RETURN(options.trash, ParseTrashLimits(raw.trash_days, raw.trash_size));
   absl::StatusOr<BrakeLimit> max_delete = BrakeLimit::Parse(raw.max_delete);
   FS_RETURN_IF_ERROR(Annotate(max_delete.status(), "--max-delete"));
   options.max_delete = *max_delete;

@@ -33,6 +33,7 @@ struct AgentOptions {
   FilterOptions filters;
   BrakeLimit max_delete;
   Preserve preserve;
+  TrashLimits trash;
   // When to sync; nullopt: all the time.
   std::optional<CronSchedule> schedule;
   RateTimetable limit_up;
@@ -53,7 +54,7 @@ struct ParsedOptions {
 // Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
 // SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_IGNORE,
 // SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_MAX_DELETE,
-// SYNCAGENT_PRESERVE,
+// SYNCAGENT_PRESERVE, SYNCAGENT_TRASH_DAYS, SYNCAGENT_TRASH_SIZE,
 // SYNCAGENT_LIMIT_UP, SYNCAGENT_LIMIT_DOWN, SYNCAGENT_SCHEDULE, SYNCAGENT_HTTP,
 // SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and errors itself.
 ParsedOptions ParseOptions(int argc, char** argv);

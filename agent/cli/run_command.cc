@@ -111,6 +111,7 @@ class SyncCommand {
     options.filters = options_.filters;
     options.max_delete = options_.max_delete;
     options.preserve = options_.preserve;
+    options.trash = options_.trash;
     options.ignore_pause = options_.command == Command::kSync;
     FS_ASSIGN_OR_RETURN(std::unique_ptr<ServerLink> link, NewGrpcLink(options_.server, &limits_));
     Running running;
