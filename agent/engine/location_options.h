@@ -7,6 +7,7 @@
 #include "agent/engine/filters.h"
 #include "agent/traffic/token_queue.h"
 #include "libs/content/frame.h"
+#include "libs/location/location.h"
 #include "libs/model/modes.h"
 #include "libs/reconcile/brake.h"
 #include "libs/reconcile/conflict_policies.h"
@@ -28,7 +29,7 @@ struct LocationSyncOptions {
   FolderPriority priority = FolderPriority::kNormal;
   bool ignore_pause = false;  // for a run that was asked for now
   absl::Duration rescan_interval = absl::Hours(1);
-  absl::Duration trash_age = absl::Hours(24 * 30);
+  TrashLimits trash;
 };
 
 }  // namespace filesync

@@ -4,23 +4,23 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
-#include <sys/vfs.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <charconv>
-#include <cstdio>
 #include <set>
 
+#include "absl/synchronization/mutex.h"
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/location/directory_reader.h"
+#include "libs/location/file_times.h"
 #include "libs/location/inotify_watcher.h"
 #include "libs/location/placement.h"
 #include "libs/location/posix_file.h"
 #include "libs/location/posix_stat.h"
+#include "libs/location/trash.h"
 
 namespace filesync {
 namespace {
@@ -28,6 +28,7 @@ namespace {
 constexpr char kMarker[] = "root-id";
 constexpr char kTmp[] = "tmp";
 constexpr char kTrash[] = "trash";
+constexpr uint64_t kStatBlock = 512;  // what stat counts blocks in
 constexpr size_t kMarkerLimit = 4096;
 // From this many on, one syncfs costs less than an fsync each.
 constexpr size_t kSyncAllFrom = 16;
@@ -56,37 +57,6 @@ bool ProvesAbsence(const absl::Status& status) {
   return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
-// Multigrain timestamps: a change after a stat always gets a later time.
-bool KernelHasFineGrainedTimes(int root) {
-  utsname name{};
-  int major = 0;
-  int minor = 0;
-  if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
-  if (major < 6 || (major == 6 && minor < 13)) return false;
-  struct statfs info {};
-  if (fstatfs(root, &info) != 0) return false;
-  constexpr unsigned long kExt4 = 0xef53, kXfs = 0x58465342, kBtrfs = 0x9123683e,
-                          kTmpfs = 0x01021994;
-  const auto type = static_cast<unsigned long>(info.f_type);
-  return type == kExt4 || type == kXfs || type == kBtrfs || type == kTmpfs;
-}
-
-// File systems of that kind may still keep whole seconds (small inodes, old drivers), so it is
-// tried as well.
-bool EachWriteHasItsTime(int tmp) {
-  constexpr int kTries = 8;
-  const absl::StatusOr<std::unique_ptr<PosixStagedFile>> file = PosixStagedFile::Create(tmp, 0);
-  if (!file.ok()) return false;
-  int64_t last = 0;
-  for (int i = 0; i < kTries; ++i) {
-    if (!(*file)->Append("x").ok()) return false;
-    const absl::StatusOr<struct stat> info = StatFd((*file)->fd());
-    if (!info.ok() || ToFingerprint(*info).mtime_ns <= last) return false;
-    last = ToFingerprint(*info).mtime_ns;
-  }
-  return true;
-}
-
 ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
 ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
 
@@ -104,7 +74,7 @@ class PosixDirectory final : public LocalDirectory {
         placement_(clock, tmp_.get(), trash_.get()),
         identity_(std::move(identity)),
         attributes_(preserve),
-        fine_grained_(KernelHasFineGrainedTimes(root_.get()) && EachWriteHasItsTime(tmp_.get())) {}
+        fine_grained_(TellsWritesApart(root_.get(), tmp_.get())) {}
 
   const std::string& description() const override { return path_; }
   const RootIdentity& identity() const override { return identity_; }
@@ -198,6 +168,7 @@ class PosixDirectory final : public LocalDirectory {
   absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                           const std::optional<Fingerprint>& expected) override {
     auto& file = static_cast<PosixStagedFile&>(staged);
+    const PutsIntoTrash puts(this, expected.has_value());
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
     FS_ASSIGN_OR_RETURN(ApplyResult result, placement_.Install(file.name(), file.fd(), parent.get(),
                                                                std::string(path.Name()), expected));
@@ -218,6 +189,7 @@ class PosixDirectory final : public LocalDirectory {
     absl::StatusOr<ApplyResult> result = [&]() -> absl::StatusOr<ApplyResult> {
       FS_ASSIGN_OR_RETURN(const UniqueFd link, OpenBeneath(tmp_.get(), name, O_PATH | O_NOFOLLOW));
       FS_RETURN_IF_ERROR(SetModificationTime(link.get(), mtime_ns));
+      const PutsIntoTrash puts(this, expected.has_value());
       FS_ASSIGN_OR_RETURN(
           ApplyResult installed,
           placement_.Install(name, link.get(), parent.get(), std::string(path.Name()), expected));
@@ -301,6 +273,7 @@ class PosixDirectory final : public LocalDirectory {
       if (ProvesAbsence(parent.status())) return NothingThere();
       return parent.status();
     }
+    const PutsIntoTrash puts(this, /*counts=*/true);
     return placement_.Remove(parent->get(), std::string(path.Name()), expected);
   }
 
@@ -308,6 +281,7 @@ class PosixDirectory final : public LocalDirectory {
                                    const RelPath& to) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
     FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
+    const PutsIntoTrash puts(this, /*counts=*/false);
     return placement_.Move(from_parent.get(), std::string(from.Name()), expected, to_parent.get(),
                            std::string(to.Name()));
   }
@@ -332,7 +306,7 @@ class PosixDirectory final : public LocalDirectory {
     return NewInotifyWatcher(root_.get());
   }
 
-  absl::Status CleanUp(absl::Duration trash_age) override {
+  absl::Status CleanUp() override {
     FS_ASSIGN_OR_RETURN(const std::vector<std::string> leftovers, ListState(kTmp));
     for (const std::string& name : leftovers) {
       // A directory is not from here.
@@ -340,18 +314,45 @@ class PosixDirectory final : public LocalDirectory {
         return ErrnoStatus(errno, "cannot remove a temporary file");
       }
     }
-    FS_ASSIGN_OR_RETURN(const std::vector<std::string> trash, ListState(kTrash));
-    const int64_t oldest = absl::ToUnixSeconds(clock_->Now() - trash_age);
-    for (const std::string& name : trash) {
-      int64_t seconds = 0;
-      const auto parsed = std::from_chars(name.data(), name.data() + name.size(), seconds);
-      if (parsed.ec != std::errc() || *parsed.ptr != '-' || seconds >= oldest) continue;
-      unlinkat(trash_.get(), name.c_str(), 0);
-    }
     return absl::OkStatus();
   }
 
+  absl::StatusOr<TrashRemoved> LimitTrash(const TrashLimits& limits) override {
+    FS_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListState(kTrash));
+    std::vector<TrashedFile> files;
+    for (const std::string& name : names) {
+      const std::optional<int64_t> put_at = TrashedAt(name);
+      const absl::StatusOr<struct stat> info = StatAt(trash_.get(), name);
+      // A directory is not from here.
+      if (!put_at.has_value() || !info.ok() || S_ISDIR(info->st_mode)) continue;
+      files.push_back({name, *put_at, ToFingerprint(*info).ctime_ns,
+                       static_cast<uint64_t>(info->st_blocks) * kStatBlock});
+    }
+    TrashRemoved removed;
+    for (const TrashedFile& file : BeyondLimits(std::move(files), limits, clock_->Now())) {
+      // Not while something is put there: it may go back where it came from.
+      absl::MutexLock lock(&trash_mutex_);
+      if (unlinkat(trash_.get(), file.name.c_str(), 0) != 0) continue;
+      ++removed.files;
+      removed.bytes += file.bytes;
+    }
+    return removed;
+  }
+
+  uint64_t TrashPuts() const override { return trash_puts_; }
+
  private:
+  // Keeps the trash from being thinned while something passes through it.
+  class PutsIntoTrash {
+   public:
+    PutsIntoTrash(PosixDirectory* directory, bool counts) : lock_(&directory->trash_mutex_) {
+      if (counts) ++directory->trash_puts_;
+    }
+
+   private:
+    const absl::ReaderMutexLock lock_;
+  };
+
   // Where a file system has no such bits, or the file is another user's, the mode stays what it is.
   static absl::Status SetModeIfAllowed(int fd, uint32_t mode, AttributeLoss& loss) {
     absl::Status set = SetMode(fd, mode);
@@ -405,6 +406,9 @@ class PosixDirectory final : public LocalDirectory {
   const Placement placement_;
   const RootIdentity identity_;
   PosixAttributes attributes_;
+  // Shared by who puts into the trash, alone by who removes from it.
+  absl::Mutex trash_mutex_;
+  std::atomic<uint64_t> trash_puts_ = 0;
   const bool fine_grained_;
 };
 
