@@ -117,6 +117,25 @@ TEST_P(AttributesTest, WhatAnOrdinaryUserMayNotDoIsTold) {
   }));
 }
 
+TEST_P(AttributesTest, ModeAndTimeOfAnothersFileStayAndThatIsTold) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to be another user";
+  EXPECT_TRUE(PassesInChild([&] {
+    const TemporaryTree own(GetParam());
+    chmod(own.path().c_str(), 0777);
+    own.Write("theirs", "x");
+    BecomeNobody();
+    const auto location = LocalDirectory::Open(own.path(), &clock_);
+    ASSERT_TRUE(location.ok()) << Describe(location.status());
+    const LocalEntry before = Present(**location, "theirs");
+    const auto set = (*location)->SetMetadata(P("theirs"), before.fingerprint, 0700, 5);
+    ASSERT_TRUE(set.ok()) << Describe(set.status());
+    EXPECT_EQ(set->kind, ApplyKind::kApplied);
+    EXPECT_FALSE(set->loss.mode.ok());
+    EXPECT_EQ(set->now.mode, before.mode);
+    EXPECT_EQ(set->fingerprint, before.fingerprint);
+  }));
+}
+
 TEST_P(AttributesTest, MoreThanIsCarriedIsSaid) {
   for (size_t i = 0; i <= kMaxXattrs; ++i) {
     if (!Set("file", ("user." + std::to_string(i)).c_str(), "")) GTEST_SKIP() << "no room for them";
