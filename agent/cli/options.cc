@@ -7,6 +7,7 @@
 
 #include "absl/strings/numbers.h"
 #include "agent/cli/setting_reader.h"
+#include "agent/cli/trash_options.h"
 #include "agent/hooks/hook_command.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
@@ -137,6 +138,8 @@ absl::StatusOr<LocationPlan> ReadLocation(const Sources& sources,
   FS_RETURN_IF_ERROR(ReadFilters(reader, options.filters));
   FS_RETURN_IF_ERROR(reader.Parse("max-delete", BrakeLimit::Parse, options.max_delete));
   FS_RETURN_IF_ERROR(reader.Parse("preserve", Preserve::Parse, options.preserve));
+  FS_RETURN_IF_ERROR(reader.Parse("trash-days", ParseTrashDays, options.trash.age));
+  FS_RETURN_IF_ERROR(reader.Parse("trash-size", ParseTrashSize, options.trash.bytes));
   FS_RETURN_IF_ERROR(reader.Each("compression", [&](const std::string& text) -> absl::Status {
     if (text == "off") {
       options.compression.zstd_level = 0;

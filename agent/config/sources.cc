@@ -40,6 +40,13 @@ Named Find(std::initializer_list<const Layer*> layers, std::string_view option) 
   return {};
 }
 
+// The same for a file that nobody named: one in a directory that this user may not look into is
+// somebody else's.
+absl::StatusOr<std::optional<std::string>> ReadIfSeen(const std::string& path) {
+  if (FileStamp(path).empty()) return std::nullopt;
+  return ReadIfThere(path);
+}
+
 absl::Status NamedButMissing(const char* option, const std::string& path) {
   return InvalidArgument("--{} {}: expected a file, there is none", option, path);
 }
@@ -48,7 +55,8 @@ absl::Status ReadEnv(Sources& sources) {
   const Named named = Find({&sources.flags, &sources.environment}, "env-file");
   sources.env_path = named.given ? named.path : kDefaultEnvFile;
   if (sources.env_path.empty()) return absl::OkStatus();
-  FS_ASSIGN_OR_RETURN(const std::optional<std::string> text, ReadIfThere(sources.env_path));
+  FS_ASSIGN_OR_RETURN(const std::optional<std::string> text,
+                      named.given ? ReadIfThere(sources.env_path) : ReadIfSeen(sources.env_path));
   if (!text.has_value()) {
     return named.given ? NamedButMissing("env-file", sources.env_path) : absl::OkStatus();
   }
@@ -68,12 +76,14 @@ absl::Status ReadConfig(Sources& sources) {
   const Named named = Find({&sources.flags, &sources.environment, &sources.env_file}, "config");
   if (named.given && named.path.empty()) return absl::OkStatus();
   sources.config_path = named.given ? named.path : UserConfig();
-  FS_ASSIGN_OR_RETURN(std::optional<std::string> text, ReadIfThere(sources.config_path));
+  FS_ASSIGN_OR_RETURN(std::optional<std::string> text, named.given
+                                                           ? ReadIfThere(sources.config_path)
+                                                           : ReadIfSeen(sources.config_path));
   if (!text.has_value() && named.given) return NamedButMissing("config", sources.config_path);
   if (!text.has_value()) {
     const std::string user = sources.config_path;
     sources.config_path = kSystemConfig;
-    FS_ASSIGN_OR_RETURN(text, ReadIfThere(sources.config_path));
+    FS_ASSIGN_OR_RETURN(text, ReadIfSeen(sources.config_path));
     // The user's own is the one to wait for.
     if (!text.has_value()) sources.config_path = user;
   }

@@ -7,6 +7,7 @@
 #include "agent/engine/filters.h"
 #include "agent/traffic/token_queue.h"
 #include "libs/content/frame.h"
+#include "libs/location/location.h"
 #include "libs/model/modes.h"
 #include "libs/reconcile/brake.h"
 #include "libs/reconcile/conflict_policies.h"
@@ -33,7 +34,7 @@ struct LocationSyncOptions {
   // not on which news is faster: for a run that ends by itself.
   bool step_by_step = false;
   absl::Duration rescan_interval = absl::Hours(1);
-  absl::Duration trash_age = absl::Hours(24 * 30);
+  TrashLimits trash;
 };
 
 }  // namespace filesync

@@ -20,6 +20,10 @@ constexpr absl::Duration kLimitedRescan = absl::Seconds(15);
 constexpr absl::Duration kHaltRecheck = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
 constexpr absl::Duration kModifyingDelay = absl::Milliseconds(200);
+// How soon the trash's limits hold again after something was put there, and how often they are
+// looked at otherwise, because what is there grows old.
+constexpr absl::Duration kTrashAfterPut = absl::Seconds(10);
+constexpr absl::Duration kTrashInterval = absl::Hours(1);
 
 std::string RootKey(const RootIdentity& identity) {
   std::string key = identity.root_id;
@@ -112,7 +116,7 @@ LocationSync::~LocationSync() {
 }
 
 absl::Status LocationSync::Begin() {
-  FS_RETURN_IF_ERROR(directory_->CleanUp(options_.trash_age));
+  FS_RETURN_IF_ERROR(directory_->CleanUp());
   FS_RETURN_IF_ERROR(CheckStateBelongsHere());
   if (options_.read_all) FS_RETURN_IF_ERROR(state_->ForgetLooks());
   FS_ASSIGN_OR_RETURN(const Cursor cursor, state_->GetCursor());
@@ -309,6 +313,26 @@ void LocationSync::MaybeRescan() {
   observer_->RequestFullScan();
 }
 
+void LocationSync::MaybeLimitTrash() {
+  const uint64_t puts = directory_->TrashPuts();
+  const absl::Duration interval = puts == trash_puts_ ? kTrashInterval : kTrashAfterPut;
+  const absl::Time now = clock_->Now();
+  if (now - trash_checked_ < interval) return;
+  trash_checked_ = now;
+  trash_puts_ = puts;
+  // Large files take a while to delete.
+  pool_->Schedule([this] {
+    const absl::StatusOr<TrashRemoved> removed = directory_->LimitTrash(options_.trash);
+    if (!removed.ok()) {
+      log_->Warn("{}: cannot look at the trash: {}", directory_->description(),
+                 Describe(removed.status()));
+    } else if (removed->files > 0) {
+      log_->Info("{}: removed {} files ({} bytes) from the trash, beyond its limits",
+                 directory_->description(), removed->files, removed->bytes);
+    }
+  });
+}
+
 // Whether what is missing may be taken for deleted. Looked at again only every little while, as
 // it is asked for each path.
 absl::Status LocationSync::CheckRootForDeletions() {
@@ -430,6 +454,7 @@ void LocationSync::Step(absl::Duration wait) {
   } else {
     MaybeConnect();
     MaybeRescan();
+    MaybeLimitTrash();
     HandleRuleChanges();
     moved = WorkFlows() || moved;
   }

@@ -106,6 +106,7 @@ class LocationSync final : public LinkListener {
   bool Paused() const { return paused_ || resting_until_ > absl::InfinitePast(); }
   void HoldConnection();
   void MaybeRescan();
+  void MaybeLimitTrash();
   void HandleHalt();
   absl::Status CheckRootForDeletions();
   absl::Status Restore(const std::vector<RelPath>& paths);
@@ -134,6 +135,8 @@ class LocationSync final : public LinkListener {
   Connection connection_ = Connection::kIdle;
   absl::Time next_connect_ = absl::InfinitePast();
   absl::Time next_rescan_ = absl::InfinitePast();
+  absl::Time trash_checked_ = absl::InfinitePast();
+  uint64_t trash_puts_ = 0;  // when it was checked
   absl::Time halt_checked_ = absl::InfinitePast();
   absl::Time root_checked_ = absl::InfinitePast();
   absl::Status root_check_;

@@ -26,6 +26,10 @@ struct SyncEvent {
   uint64_t bytes = 0;  // of new content
   std::string why;     // a short reason, for people
 
+  // Content may have travelled for it.
+  bool MayEndTransfer() const {
+    return kind == Kind::kUploaded || kind == Kind::kDownloaded || kind == Kind::kMovedThere;
+  }
   // There is something that has to be explained: not what a side simply took over.
   bool NeedsReason() const {
     return kind == Kind::kConflict || kind == Kind::kConflictHeld || kind == Kind::kFailed;

@@ -153,10 +153,7 @@ absl::StatusOr<std::unique_ptr<LocationSync>> SyncManager::Impl::Open(
 
 void SyncManager::Impl::NoteEvent(const LocationName& name, const SyncEvent& event) {
   if (callbacks_.on_event) callbacks_.on_event(name, event);
-  const bool ended = event.kind == SyncEvent::Kind::kUploaded ||
-                     event.kind == SyncEvent::Kind::kDownloaded ||
-                     event.kind == SyncEvent::Kind::kMovedThere;  // with what changed in it
-  if (!ended) return;
+  if (!event.MayEndTransfer()) return;
   absl::MutexLock lock(&mutex_);
   file_ended_ = true;
 }

@@ -55,7 +55,7 @@ class Splitter {
 
   absl::Status SingleQuoted() {
     const size_t end = text_.find('\'', at_);
-    if (end == std::string_view::npos) return InvalidArgument("a ' is not closed");
+    if (end == std::string_view::npos) return InvalidArgument("expected a closing '");
     word_.append(text_.substr(at_, end - at_));
     at_ = end + 1;
     return absl::OkStatus();
@@ -72,7 +72,7 @@ class Splitter {
       }
       word_.push_back(c);
     }
-    return InvalidArgument("a \" is not closed");
+    return InvalidArgument("expected a closing \"");
   }
 
   void EndWord() {

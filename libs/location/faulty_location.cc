@@ -187,9 +187,14 @@ absl::StatusOr<std::unique_ptr<Watcher>> FaultyLocation::NewWatcher() {
   return std::unique_ptr<Watcher>(std::make_unique<FaultyWatcher>(std::move(watcher), &fault_));
 }
 
-absl::Status FaultyLocation::CleanUp(absl::Duration trash_age) {
+absl::Status FaultyLocation::CleanUp() {
   FS_RETURN_IF_ERROR(fault_("CleanUp", RelPath()));
-  return inner_->CleanUp(trash_age);
+  return inner_->CleanUp();
+}
+
+absl::StatusOr<TrashRemoved> FaultyLocation::LimitTrash(const TrashLimits& limits) {
+  FS_RETURN_IF_ERROR(fault_("LimitTrash", RelPath()));
+  return inner_->LimitTrash(limits);
 }
 
 }  // namespace filesync

@@ -54,7 +54,9 @@ class FaultyLocation final : public LocalDirectory {
                                    const RelPath& to) override;
   absl::Status SyncDirectories(std::span<const RelPath> directories) override;
   absl::StatusOr<std::unique_ptr<Watcher>> NewWatcher() override;
-  absl::Status CleanUp(absl::Duration trash_age) override;
+  absl::Status CleanUp() override;
+  absl::StatusOr<TrashRemoved> LimitTrash(const TrashLimits& limits) override;
+  uint64_t TrashPuts() const override { return inner_->TrashPuts(); }
 
  private:
   const std::unique_ptr<LocalDirectory> inner_;

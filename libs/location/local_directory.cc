@@ -4,31 +4,31 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
-#include <sys/vfs.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <charconv>
-#include <cstdio>
 #include <set>
 
+#include "absl/synchronization/mutex.h"
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/location/directory_reader.h"
+#include "libs/location/file_times.h"
 #include "libs/location/inotify_watcher.h"
+#include "libs/location/local_root.h"
 #include "libs/location/placement.h"
 #include "libs/location/posix_file.h"
 #include "libs/location/posix_stat.h"
+#include "libs/location/trash.h"
 
 namespace filesync {
 namespace {
 
-constexpr char kMarker[] = "root-id";
 constexpr char kTmp[] = "tmp";
 constexpr char kTrash[] = "trash";
-constexpr size_t kMarkerLimit = 4096;
+constexpr uint64_t kStatBlock = 512;  // what stat counts blocks in
 // From this many on, one syncfs costs less than an fsync each.
 constexpr size_t kSyncAllFrom = 16;
 // FAT keeps times in steps of two seconds.
@@ -56,37 +56,6 @@ bool ProvesAbsence(const absl::Status& status) {
   return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
-// Multigrain timestamps: a change after a stat always gets a later time.
-bool KernelHasFineGrainedTimes(int root) {
-  utsname name{};
-  int major = 0;
-  int minor = 0;
-  if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
-  if (major < 6 || (major == 6 && minor < 13)) return false;
-  struct statfs info {};
-  if (fstatfs(root, &info) != 0) return false;
-  constexpr unsigned long kExt4 = 0xef53, kXfs = 0x58465342, kBtrfs = 0x9123683e,
-                          kTmpfs = 0x01021994;
-  const auto type = static_cast<unsigned long>(info.f_type);
-  return type == kExt4 || type == kXfs || type == kBtrfs || type == kTmpfs;
-}
-
-// File systems of that kind may still keep whole seconds (small inodes, old drivers), so it is
-// tried as well.
-bool EachWriteHasItsTime(int tmp) {
-  constexpr int kTries = 8;
-  const absl::StatusOr<std::unique_ptr<PosixStagedFile>> file = PosixStagedFile::Create(tmp, 0);
-  if (!file.ok()) return false;
-  int64_t last = 0;
-  for (int i = 0; i < kTries; ++i) {
-    if (!(*file)->Append("x").ok()) return false;
-    const absl::StatusOr<struct stat> info = StatFd((*file)->fd());
-    if (!info.ok() || ToFingerprint(*info).mtime_ns <= last) return false;
-    last = ToFingerprint(*info).mtime_ns;
-  }
-  return true;
-}
-
 ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
 ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
 
@@ -104,7 +73,7 @@ class PosixDirectory final : public LocalDirectory {
         placement_(clock, tmp_.get(), trash_.get()),
         identity_(std::move(identity)),
         attributes_(preserve),
-        fine_grained_(KernelHasFineGrainedTimes(root_.get()) && EachWriteHasItsTime(tmp_.get())) {}
+        fine_grained_(TellsWritesApart(root_.get(), tmp_.get())) {}
 
   const std::string& description() const override { return path_; }
   const RootIdentity& identity() const override { return identity_; }
@@ -116,32 +85,9 @@ class PosixDirectory final : public LocalDirectory {
   bool HasFineGrainedTimes() const override { return fine_grained_; }
 
   absl::Status CheckRoot() override {
-    const absl::StatusOr<UniqueFd> there = OpenDirectory(path_);
-    if (!there.ok()) {
-      return FailedPrecondition("the directory {} is gone or can't be opened ({})", path_,
-                                ToStd(there.status().message()));
-    }
-    FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(there->get()));
-    if (info.st_dev != identity_.device || info.st_ino != identity_.inode) {
-      return FailedPrecondition(
-          "{} is another directory than the one that was synced (moved away, or a mount is gone)",
-          path_);
-    }
     // Looked at, not synced: there may be no marker.
-    if (identity_.created && !lock_.ok()) return absl::OkStatus();
-    absl::StatusOr<UniqueFd> state =
-        OpenBeneath(there->get(), kStateDirectoryName, O_RDONLY | O_DIRECTORY);
-    absl::StatusOr<std::string> marker =
-        state.ok() ? ReadFileAt(state->get(), kMarker, kMarkerLimit) : state.status();
-    if (!marker.ok()) {
-      return FailedPrecondition("the marker {}/{}/{} is gone, so this may not be the synced tree",
-                                path_, kStateDirectoryName, kMarker);
-    }
-    if (*marker != HexEncode(identity_.root_id) + "\n") {
-      return FailedPrecondition("the marker {}/{}/{} is another tree's", path_, kStateDirectoryName,
-                                kMarker);
-    }
-    return absl::OkStatus();
+    const bool marked = lock_.ok() || !identity_.created;
+    return CheckLocalRoot(path_, identity_, marked);
   }
 
   Look LookAt(const RelPath& path) override {
@@ -201,6 +147,7 @@ class PosixDirectory final : public LocalDirectory {
   absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                           const std::optional<Fingerprint>& expected) override {
     auto& file = static_cast<PosixStagedFile&>(staged);
+    const PutsIntoTrash puts(this, expected.has_value());
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
     FS_ASSIGN_OR_RETURN(ApplyResult result, placement_.Install(file.name(), file.fd(), parent.get(),
                                                                std::string(path.Name()), expected));
@@ -221,6 +168,7 @@ class PosixDirectory final : public LocalDirectory {
     absl::StatusOr<ApplyResult> result = [&]() -> absl::StatusOr<ApplyResult> {
       FS_ASSIGN_OR_RETURN(const UniqueFd link, OpenBeneath(tmp_.get(), name, O_PATH | O_NOFOLLOW));
       FS_RETURN_IF_ERROR(SetModificationTime(link.get(), mtime_ns));
+      const PutsIntoTrash puts(this, expected.has_value());
       FS_ASSIGN_OR_RETURN(
           ApplyResult installed,
           placement_.Install(name, link.get(), parent.get(), std::string(path.Name()), expected));
@@ -304,6 +252,7 @@ class PosixDirectory final : public LocalDirectory {
       if (ProvesAbsence(parent.status())) return NothingThere();
       return parent.status();
     }
+    const PutsIntoTrash puts(this, /*counts=*/true);
     return placement_.Remove(parent->get(), std::string(path.Name()), expected);
   }
 
@@ -311,6 +260,7 @@ class PosixDirectory final : public LocalDirectory {
                                    const RelPath& to) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
     FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
+    const PutsIntoTrash puts(this, /*counts=*/false);
     return placement_.Move(from_parent.get(), std::string(from.Name()), expected, to_parent.get(),
                            std::string(to.Name()));
   }
@@ -335,7 +285,7 @@ class PosixDirectory final : public LocalDirectory {
     return NewInotifyWatcher(root_.get());
   }
 
-  absl::Status CleanUp(absl::Duration trash_age) override {
+  absl::Status CleanUp() override {
     FS_ASSIGN_OR_RETURN(const std::vector<std::string> leftovers, ListState(kTmp));
     for (const std::string& name : leftovers) {
       // A directory is not from here.
@@ -343,18 +293,45 @@ class PosixDirectory final : public LocalDirectory {
         return ErrnoStatus(errno, "cannot remove a temporary file");
       }
     }
-    FS_ASSIGN_OR_RETURN(const std::vector<std::string> trash, ListState(kTrash));
-    const int64_t oldest = absl::ToUnixSeconds(clock_->Now() - trash_age);
-    for (const std::string& name : trash) {
-      int64_t seconds = 0;
-      const auto parsed = std::from_chars(name.data(), name.data() + name.size(), seconds);
-      if (parsed.ec != std::errc() || *parsed.ptr != '-' || seconds >= oldest) continue;
-      unlinkat(trash_.get(), name.c_str(), 0);
-    }
     return absl::OkStatus();
   }
 
+  absl::StatusOr<TrashRemoved> LimitTrash(const TrashLimits& limits) override {
+    FS_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListState(kTrash));
+    std::vector<TrashedFile> files;
+    for (const std::string& name : names) {
+      const std::optional<int64_t> put_at = TrashedAt(name);
+      const absl::StatusOr<struct stat> info = StatAt(trash_.get(), name);
+      // A directory is not from here.
+      if (!put_at.has_value() || !info.ok() || S_ISDIR(info->st_mode)) continue;
+      files.push_back({name, *put_at, ToFingerprint(*info).ctime_ns,
+                       static_cast<uint64_t>(info->st_blocks) * kStatBlock});
+    }
+    TrashRemoved removed;
+    for (const TrashedFile& file : BeyondLimits(std::move(files), limits, clock_->Now())) {
+      // Not while something is put there: it may go back where it came from.
+      absl::MutexLock lock(&trash_mutex_);
+      if (unlinkat(trash_.get(), file.name.c_str(), 0) != 0) continue;
+      ++removed.files;
+      removed.bytes += file.bytes;
+    }
+    return removed;
+  }
+
+  uint64_t TrashPuts() const override { return trash_puts_; }
+
  private:
+  // Keeps the trash from being thinned while something passes through it.
+  class PutsIntoTrash {
+   public:
+    PutsIntoTrash(PosixDirectory* directory, bool counts) : lock_(&directory->trash_mutex_) {
+      if (counts) ++directory->trash_puts_;
+    }
+
+   private:
+    const absl::ReaderMutexLock lock_;
+  };
+
   // Where a file system has no such bits, or the file is another user's, the mode stays what it is.
   static absl::Status SetModeIfAllowed(int fd, uint32_t mode, AttributeLoss& loss) {
     absl::Status set = SetMode(fd, mode);
@@ -408,6 +385,9 @@ class PosixDirectory final : public LocalDirectory {
   const Placement placement_;
   const RootIdentity identity_;
   PosixAttributes attributes_;
+  // Shared by who puts into the trash, alone by who removes from it.
+  absl::Mutex trash_mutex_;
+  std::atomic<uint64_t> trash_puts_ = 0;
   const bool fine_grained_;
 };
 
@@ -418,42 +398,6 @@ absl::StatusOr<UniqueFd> MakeStateDirectory(int parent, const std::string& name)
   return OpenBeneath(parent, name, O_RDONLY | O_DIRECTORY);
 }
 
-absl::Status CheckNotInsideAnother(const std::string& path) {
-  std::string above = path;
-  while (above.size() > 1) {
-    above.resize(std::max<size_t>(above.rfind('/'), 1));
-    if (PathExists(fmt::format("{}/{}/{}", above, kStateDirectoryName, kMarker))) {
-      return InvalidArgument(
-          "{} lies inside {}, which is a synced directory itself; sync one of "
-          "them only",
-          path, above);
-    }
-  }
-  return absl::OkStatus();
-}
-
-// `make`: write one when there is none.
-absl::StatusOr<RootIdentity> ReadOrMakeMarker(int root, int state, bool make) {
-  RootIdentity identity;
-  FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(root));
-  identity.device = info.st_dev;
-  identity.inode = info.st_ino;
-  absl::StatusOr<std::string> marker = ReadFileAt(state, kMarker, kMarkerLimit);
-  if (marker.ok()) {
-    const auto id = HexDecode(std::string_view(*marker).substr(0, marker->find('\n')));
-    if (id.has_value() && id->size() == 16) {
-      identity.root_id = *id;
-      return identity;
-    }
-  } else if (state >= 0 && ErrnoOf(marker.status()) != ENOENT) {
-    return Annotate(marker.status(), "cannot read the marker");
-  }
-  identity.root_id = RandomBytes(16);
-  identity.created = true;
-  if (make) FS_RETURN_IF_ERROR(ReplaceFile(state, kMarker, HexEncode(identity.root_id) + "\n"));
-  return identity;
-}
-
 // A writer that opens a file during the short lease by which writers are found would signal.
 void IgnoreLeaseSignals() {
   struct sigaction action {};
@@ -462,30 +406,12 @@ void IgnoreLeaseSignals() {
   }
 }
 
-struct Root {
-  std::string path;  // canonical
-  UniqueFd fd;
-};
-
-// A directory that may be synced.
-absl::StatusOr<Root> OpenRoot(const std::string& path) {
-  absl::StatusOr<std::string> canonical = CanonicalPath(path);
-  if (!canonical.ok()) {
-    return absl::IsNotFound(canonical.status())
-               ? InvalidArgument("{} does not exist; make the directory first", path)
-               : canonical.status();
-  }
-  FS_ASSIGN_OR_RETURN(UniqueFd root, OpenDirectory(*canonical));
-  FS_RETURN_IF_ERROR(CheckNotInsideAnother(*canonical));
-  return Root{*std::move(canonical), std::move(root)};
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::string& path,
                                                                      const Clock* clock,
                                                                      Preserve preserve) {
-  FS_ASSIGN_OR_RETURN(Root root, OpenRoot(path));
+  FS_ASSIGN_OR_RETURN(LocalRoot root, OpenLocalRoot(path));
   IgnoreLeaseSignals();
   absl::StatusOr<UniqueFd> state =
       MakeStateDirectory(root.fd.get(), std::string(kStateDirectoryName));
@@ -498,7 +424,7 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::
   FS_ASSIGN_OR_RETURN(UniqueFd tmp, MakeStateDirectory(state->get(), kTmp));
   FS_ASSIGN_OR_RETURN(UniqueFd trash, MakeStateDirectory(state->get(), kTrash));
   FS_ASSIGN_OR_RETURN(RootIdentity identity,
-                      ReadOrMakeMarker(root.fd.get(), state->get(), /*make=*/true));
+                      ReadRootIdentity(root.fd.get(), state->get(), /*make=*/true));
   return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
       std::move(root.path), clock, std::move(root.fd), *std::move(state), std::move(tmp),
       std::move(trash), std::move(lock), std::move(identity), preserve));
@@ -507,7 +433,7 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::
 absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const std::string& path,
                                                                            const Clock* clock,
                                                                            Preserve preserve) {
-  FS_ASSIGN_OR_RETURN(Root root, OpenRoot(path));
+  FS_ASSIGN_OR_RETURN(LocalRoot root, OpenLocalRoot(path));
   IgnoreLeaseSignals();
   absl::StatusOr<UniqueFd> state =
       OpenBeneath(root.fd.get(), kStateDirectoryName, O_RDONLY | O_DIRECTORY);
@@ -516,7 +442,7 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const
     state = UniqueFd();
   }
   FS_ASSIGN_OR_RETURN(RootIdentity identity,
-                      ReadOrMakeMarker(root.fd.get(), state->get(), /*make=*/false));
+                      ReadRootIdentity(root.fd.get(), state->get(), /*make=*/false));
   return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
       std::move(root.path), clock, std::move(root.fd), *std::move(state), UniqueFd(), UniqueFd(),
       UniqueFd(), std::move(identity), preserve));

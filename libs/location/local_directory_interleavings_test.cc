@@ -243,7 +243,7 @@ TEST_F(InterleavingsTest, DyingAtAnyRenameLeavesOldOrNew) {
       _exit(0);
     }));
     EXPECT_EQ(tree_.Read("file"), "old");
-    EXPECT_TRUE(location_->CleanUp(absl::Hours(1)).ok());
+    EXPECT_TRUE(location_->CleanUp().ok());
     EXPECT_THAT(tree_.Names(".syncagent/tmp"), IsEmpty());
   }
 }

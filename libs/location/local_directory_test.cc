@@ -640,12 +640,33 @@ TEST_P(LocalDirectoryTest, CleanUpEmptiesTmpAndOldTrashOnly) {
   tree_.Write(".syncagent/tmp/left", "left");
   tree_.Mkdir(".syncagent/tmp/directory");
 
-  EXPECT_TRUE(location_->CleanUp(kMonth).ok());
+  EXPECT_TRUE(location_->CleanUp().ok());
+  ASSERT_TRUE(location_->LimitTrash({kMonth}).ok());
   EXPECT_THAT(Trash(), ElementsAre("first", "foreign", "second"));
   EXPECT_THAT(Tmp(), ElementsAre("directory"));
   clock_.Advance(absl::Hours(2));
-  EXPECT_TRUE(location_->CleanUp(kMonth).ok());
+  EXPECT_EQ(location_->LimitTrash({kMonth})->files, 1U);
   EXPECT_THAT(Trash(), ElementsAre("foreign", "second"));
+}
+
+TEST_P(LocalDirectoryTest, TrashIsLimitedBySizeTheOldestFirst) {
+  const std::string large(1 << 20, 'x');
+  for (const char* name : {"1", "2", "3"}) {
+    const uint64_t puts = location_->TrashPuts();
+    tree_.Write(name, name + large);
+    ExpectKind(location_->Remove(P(name), Now(name)), ApplyKind::kApplied);
+    EXPECT_GT(location_->TrashPuts(), puts);
+    clock_.Advance(absl::Seconds(1));
+  }
+  tree_.Write(".syncagent/trash/not-ours", large + large);
+  EXPECT_EQ(location_->LimitTrash({kMonth, 4 << 20})->files, 0U);
+  const auto removed = location_->LimitTrash({kMonth, (2 << 20) + (512 << 10)});
+  ASSERT_TRUE(removed.ok());
+  EXPECT_EQ(removed->files, 1U);
+  EXPECT_GE(removed->bytes, large.size());
+  EXPECT_THAT(Trash(), UnorderedElementsAre("2" + large, "3" + large, large + large));
+  EXPECT_EQ(location_->LimitTrash({kMonth, 1})->files, 1U);
+  EXPECT_THAT(Trash(), UnorderedElementsAre("3" + large, large + large));
 }
 
 TEST_P(LocalDirectoryTest, FineGrainedTimesTellWritesApart) {

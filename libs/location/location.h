@@ -109,6 +109,18 @@ class StagedFile {
   virtual absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) = 0;
 };
 
+// How much of what was replaced and deleted is kept.
+struct TrashLimits {
+  absl::Duration age = absl::Hours(24 * 30);  // InfiniteDuration: for ever
+  uint64_t bytes = UINT64_MAX;                // on the disk, all together; UINT64_MAX: no limit
+};
+
+// What a look at the trash removed for good.
+struct TrashRemoved {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+};
+
 enum class ApplyKind : uint8_t {
   kApplied,   // done, or it was already so; `fingerprint` is how it is now
   kChanged,   // what stands there is not what was expected; nothing was lost or replaced
@@ -210,8 +222,15 @@ class Location {
 
   virtual absl::StatusOr<std::unique_ptr<Watcher>> NewWatcher() = 0;
 
-  // Removes what a stopped agent left in tmp/, and trash older than `trash_age`.
-  virtual absl::Status CleanUp(absl::Duration trash_age) = 0;
+  // Removes what a stopped agent left in tmp/. Only before anything is staged.
+  virtual absl::Status CleanUp() = 0;
+  // Removes trash beyond the limits, the oldest first. What came last stays even when it alone is
+  // more. May take long; beside anything else.
+  virtual absl::StatusOr<TrashRemoved> LimitTrash(const TrashLimits& /*limits*/) {
+    return TrashRemoved();
+  }
+  // Grows when something is put into the trash.
+  virtual uint64_t TrashPuts() const { return 0; }
 };
 
 }  // namespace filesync

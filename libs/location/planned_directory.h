@@ -53,7 +53,7 @@ class PlannedDirectory final : public LocalDirectory {
   absl::Status SyncDirectories(std::span<const RelPath>) override { return absl::OkStatus(); }
   // Unimplemented: what changes during a dry run is not followed.
   absl::StatusOr<std::unique_ptr<Watcher>> NewWatcher() override;
-  absl::Status CleanUp(absl::Duration) override { return absl::OkStatus(); }
+  absl::Status CleanUp() override { return absl::OkStatus(); }
 
  private:
   // What is planned to stand at a path.

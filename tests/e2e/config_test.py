@@ -34,6 +34,8 @@ WRONG = {
     "priority": (["", "urgent", "1"], "high, normal or low"),
     "schedule": (["now", "* * * *", "61 * * * *", "0 0 30 2 *"], "expected"),
     "preserve": (["mode", "owner,"], "expected"),
+    "trash-days": (["", "0", "-1", "soon", "1.5"], "days"),
+    "trash-size": (["", "0", "-1", "1KB", "G"], "500M"),
     "on-synced": (["", "'x", " "], "expected"),
     "on-conflict": (["", "'x", " "], "expected"),
     "on-error": (["", "'x", " "], "expected"),

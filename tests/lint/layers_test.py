@@ -34,7 +34,7 @@ FENCES = {
 }
 TOP_LEVEL = {
     "CMakeLists.txt", "CMakePresets.json", "protos", "services", "agent", "libs", "deploy",
-    "tests", "docker-compose.yml", "README.md", "LICENSE",
+    "tests", "docs", "docker-compose.yml", "README.md", "LICENSE",
 }
 # Calls that name a file by path. Everything outside libs/base goes by directory handle.
 PATH_CALLS = re.compile(
