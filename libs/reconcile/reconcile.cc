@@ -98,15 +98,14 @@ Action TwoWay(const std::optional<Entry>& base, const Side& local, const Side& r
   if (local_quiet) {
     if (remote.state == State::kDeleted) return Make(Kind::kDeleteLocal, "deleted there");
     if (!base.has_value()) return Make(Kind::kDownload, "new there");
-    return Make(Kind::kDownload, EqualContent(remote.entry, *base)
-                                     ? "permissions or time changed there"
-                                     : "changed there");
+    return Make(Kind::kDownload,
+                EqualContent(remote.entry, *base) ? "metadata changed there" : "changed there");
   }
   if (remote_quiet) {
     if (local.state == State::kDeleted) return Make(Kind::kDeleteRemote, "deleted here");
     if (!base.has_value()) return Make(Kind::kUpload, "new here");
-    return Make(Kind::kUpload, EqualContent(local.entry, *base) ? "permissions or time changed here"
-                                                                : "changed here");
+    return Make(Kind::kUpload,
+                EqualContent(local.entry, *base) ? "metadata changed here" : "changed here");
   }
   if (local.state == State::kDeleted && remote.state == State::kDeleted) {
     return Make(Kind::kAgree, "deleted on both sides");

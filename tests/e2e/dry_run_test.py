@@ -16,6 +16,7 @@ import harness
 import outcomes
 import random_trees
 from harness import SYNCAGENT, wait_until
+from metadata_test import takes_xattrs
 
 PAIRS = 100  # each is looked at twice
 WORKERS = 6
@@ -266,6 +267,48 @@ class DryRunTest(DryRunTestCase):
         self.assertEqual((changed, 0), self.agree(a.dir, a.folder, *flags, "--full"))
         self.assertEqual(([], 0), self.agree(a.dir, a.folder, *flags, "--full"))
         self.assertEqual(([], 0), self.agree(a.dir, a.folder, *flags))
+
+    def test_owners_and_attributes_show_as_in_a_run(self):
+        if not takes_xattrs(self.base):
+            self.skipTest("needs a file system with extended attributes")
+        server = self.server()
+        a = self.agent("A", server, start=False)
+        b = self.agent("B", server, start=False)
+        preserve = ("--name", "A", "--preserve", "owner,xattr")
+        os.mkdir(a.path("dir"))
+        for name in ("there", "here", "both", "edited", "dir/moved", "plain"):
+            a.write(name, name)
+        os.setxattr(a.path("here"), "user.from-the-start", b"1")
+        self.sync(a)
+        self.sync(b, *preserve[2:])
+        # What it is to look at from now on was not looked at before.
+        self.assertIn(("ACTION_KIND_SEND", "here", "", "", "metadata changed here"),
+                      self.agree(a.dir, a.folder, *preserve)[0])
+        self.assertEqual(([], 0), self.agree(a.dir, a.folder, *preserve))
+        self.sync(b, *preserve[2:])
+        for agent, names in ((a, ("here", "both")), (b, ("there", "both", "edited", "dir"))):
+            for name in names:
+                os.setxattr(agent.path(name), "user.of", agent.name.encode())
+        b.write("edited", "with other bytes")
+        b.write("new", "with attributes")
+        os.setxattr(b.path("new"), "user.of", b"B")
+        os.rename(b.path("dir"), b.path("renamed"))
+        os.setxattr(b.path("renamed/moved"), "user.of", b"B")
+        if os.geteuid() == 0:
+            os.chown(b.path("plain"), 54321, 54322)
+        self.sync(b, *preserve[2:])
+        without = {path for _, path, *_ in actions(self.planned(a.dir, a.folder, "--name", "A"))}
+        self.assertNotIn("here", without)
+        done, code = self.agree(a.dir, a.folder, *preserve)
+        self.assertEqual(0, code)
+        listed = {(kind, path) for kind, path, *_ in done}
+        expected = {("RECEIVE", "there"), ("SEND", "here"), ("RECEIVE", "edited"),
+                    ("RECEIVE", "new"), ("MOVE_HERE", "dir"), ("MOVE_HERE", "dir/moved")}
+        if os.geteuid() == 0:
+            expected.add(("RECEIVE", "plain"))
+        self.assertLessEqual({("ACTION_KIND_" + kind, path) for kind, path in expected}, listed)
+        self.assertEqual(b"B", os.getxattr(a.path("renamed/moved"), "user.of"))
+        self.assertEqual(([], 0), self.agree(a.dir, a.folder, *preserve))
 
     def test_it_ends_as_the_run_would(self):
         port = harness.free_port()
