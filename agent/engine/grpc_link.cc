@@ -419,6 +419,7 @@ class GrpcLink final : public ServerLink {
               absl::Milliseconds(response->notice().going_away().reconnect_after_ms()));
         }
         return absl::OkStatus();
+      case v1::SyncResponse::kHeldConflictsRecorded:
       case v1::SyncResponse::MESSAGE_NOT_SET:
         return absl::OkStatus();
     }
