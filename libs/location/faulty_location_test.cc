@@ -53,6 +53,7 @@ class FaultyLocationTest : public testing::Test {
       }
       const auto set = location_.SetMetadata(file, fingerprint, 0600, 2);
       if (count(set.status())) fingerprint = set->fingerprint;
+      count(location_.MoveOver(file, fingerprint, moved, fingerprint).status());
       const auto result = location_.Move(file, fingerprint, moved);
       if (count(result.status())) fingerprint = result->fingerprint;
       count(location_.Remove(moved, fingerprint).status());
@@ -95,8 +96,9 @@ INSTANTIATE_TEST_SUITE_P(Each, FaultyCallTest,
                                          "File.Stat", "File.Mode", "File.NameIsStillThis", "Stage",
                                          "Staged.Append", "Staged.SetMetadata", "SyncStaged",
                                          "InstallFile", "InstallSymlink", "MakeDirectory",
-                                         "SetMetadata", "Remove", "Move", "SyncDirectories",
-                                         "NewWatcher", "Watcher.Watch", "CleanUp"));
+                                         "SetMetadata", "Remove", "Move", "MoveOver",
+                                         "SyncDirectories", "NewWatcher", "Watcher.Watch",
+                                         "CleanUp"));
 
 TEST_P(FaultyCallTest, FailsWhenTold) {
   failing_ = GetParam();
