@@ -207,7 +207,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     case Action::Kind::kHold:
       context_->Release(path);
       if (action.conflict) {
-        context_->Hold(path, action.why);
+        context_->Hold(ToHeldConflict(situation), action.why);
       } else {
         context_->Fail(path, FailedPrecondition("{}", action.why));
       }
@@ -282,6 +282,7 @@ void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
     context_->DirtyAfter(situation.path, absl::Milliseconds(100));
     return;
   }
+  context_->AllowCopy(copy);
   PendingChange directory;
   directory.change.entry = ToEntry(situation.look.entry);
   directory.change.entry.path = situation.path;

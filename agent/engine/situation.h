@@ -44,6 +44,9 @@ struct Situation {
   Entry LocalEntryNow() const;
 };
 
+// The two sides, for people.
+HeldConflict ToHeldConflict(const Situation& situation);
+
 // Looks at `path`: the location, the base, and the remote entry that waits for it.
 absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path);
 
