@@ -240,6 +240,17 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   ignore->require_subcommand(1);
   ignore_test->add_flag("--json", options.json, "As protobuf JSON");
   ignore_test->add_option("PATH", raw.directory, "A path; it need not exist")->required();
+  CLI::App* conflicts = app.add_subcommand("conflicts", "List the conflicts of DIR's folder");
+  conflicts->add_flag("--json", options.json, "As protobuf JSON");
+  conflicts->add_option("DIR", raw.directory, "The directory")->required();
+  CLI::App* resolve = app.add_subcommand("resolve", "Settle the conflict at a path");
+  resolve
+      ->add_option("--keep", options.keep,
+                   "local (what is here), remote (what the folder has) or both; of a conflict\n"
+                   "copy: name (what stands under the name) or copy")
+      ->required()
+      ->check(CLI::IsMember({"local", "remote", "both", "name", "copy"}));
+  resolve->add_option("PATH", raw.directory, "The path, or the conflict copy")->required();
   for (CLI::App* command : {pause, resume, confirm, undo, wait}) {
     command->add_option("DIR", raw.directory, "The directory")->required();
   }
@@ -261,6 +272,8 @@ ParsedOptions ParseOptions(int argc, char** argv) {
   if (undo->parsed()) options.command = Command::kUndo;
   if (wait->parsed()) options.command = Command::kWait;
   if (ignore_test->parsed()) options.command = Command::kIgnoreTest;
+  if (conflicts->parsed()) options.command = Command::kConflicts;
+  if (resolve->parsed()) options.command = Command::kResolve;
   if (timeout > 0) options.timeout = absl::Seconds(timeout);
   if (absl::Status checked = Check(raw, options); !checked.ok()) {
     fmt::print(stderr, "syncagent: {}\nRun 'syncagent --help' for how to use it.\n",

@@ -16,7 +16,19 @@
 
 namespace filesync {
 
-enum class Command { kRun, kSync, kStatus, kWait, kPause, kResume, kConfirm, kUndo, kIgnoreTest };
+enum class Command {
+  kRun,
+  kSync,
+  kStatus,
+  kWait,
+  kPause,
+  kResume,
+  kConfirm,
+  kUndo,
+  kIgnoreTest,
+  kConflicts,
+  kResolve
+};
 
 struct FolderDirectory {
   std::string folder;
@@ -39,6 +51,7 @@ struct AgentOptions {
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
   bool json = false;                                  // of commands that tell something
+  std::string keep;                                   // resolve: local, remote, both, name or copy
   absl::Duration timeout = absl::InfiniteDuration();  // wait
 };
 
