@@ -1,7 +1,9 @@
 // syncagent: the program.
 
 #include "agent/cli/ask_commands.h"
+#include "agent/cli/conflicts_command.h"
 #include "agent/cli/options.h"
+#include "agent/cli/resolve_command.h"
 #include "agent/cli/run_command.h"
 #include "libs/base/proc.h"
 
@@ -22,6 +24,10 @@ int main(int argc, char** argv) {
     case filesync::Command::kPause:
     case filesync::Command::kResume:
       return filesync::RunPause(parsed.options);
+    case filesync::Command::kConflicts:
+      return filesync::RunConflicts(parsed.options);
+    case filesync::Command::kResolve:
+      return filesync::RunResolve(parsed.options);
     case filesync::Command::kRun:
     case filesync::Command::kSync:
       break;

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "agent/cli/agent_metrics.h"
+#include "agent/cli/ask_conflicts.h"
 #include "agent/cli/control.h"
 #include "agent/cli/display.h"
 #include "agent/cli/exit_code.h"
@@ -178,8 +179,21 @@ class SyncCommand {
         all_done = all_done && code >= 0;
         worst = std::max(worst, code);
       }
-      if (all_done) return worst;
+      if (!all_done) continue;
+      if (!AskAboutConflicts(statuses)) return worst;
     }
+  }
+
+  // True when a person decided something that is carried out now.
+  bool AskAboutConflicts(const std::vector<SyncStatus>& statuses) {
+    if (!asks_) return false;
+    bool decided = false;
+    for (size_t i = 0; i < running_.size(); ++i) {
+      if (statuses[i].held_conflicts == 0) continue;
+      display_.Finish();
+      decided = asker_.Ask(*running_[i].sync) || decided;
+    }
+    return decided;
   }
 
   // A one-shot run's exit code for this location; -1 while it goes on.
@@ -208,6 +222,8 @@ class SyncCommand {
   Logger log_;
   TransferLimits limits_;
   AgentMetrics metrics_;
+  const bool asks_ = ConflictAsker::CanAsk();
+  ConflictAsker asker_{stop_signal_.get(), options_.server};
   std::vector<Running> running_;
   std::unique_ptr<HttpServer> http_;
 };
