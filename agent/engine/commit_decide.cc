@@ -113,6 +113,10 @@ void CommitFlow::NoteConflict(const RelPath& path, const Action& action) {
 void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
                            std::vector<Situation>& to_apply) {
   const RelPath path = situation.path;
+  if (situation.follows.has_value()) {
+    AddFollowedEdit(situation, batch);
+    return;
+  }
   if (situation.file.has_value()) {
     switch (situation.file->kind) {
       case PreparedFile::Kind::kReady:

@@ -30,6 +30,8 @@
 
 namespace filesync {
 
+class RenameFollower;
+
 // One thing that happened, for progress displays and hooks.
 struct SyncEvent {
   enum class Kind : uint8_t {
@@ -107,6 +109,7 @@ struct EngineContext {
   Executor* pool = nullptr;  // reading, hashing
   FilePreparer* preparer = nullptr;
   Filters* filters = nullptr;
+  RenameFollower* follower = nullptr;
   Mailbox mailbox;                                 // any thread
   EngineStats stats;                               // any thread
   std::function<void(const SyncEvent&)> on_event;  // called on the engine's thread
@@ -133,6 +136,8 @@ struct EngineContext {
   std::map<RelPath, RelPath> conflict_origin;
   // Asks for a scan of a subtree; set by the engine.
   std::function<void(const RelPath&)> scan_subtree;
+  // A scan has not ended yet, or none did; set by the engine.
+  std::function<bool()> scan_under_way;
   // Published head of the folder, as far as known.
   uint64_t head_version = 0;
   // How often a path was found being written, or refused for what should pass by itself.

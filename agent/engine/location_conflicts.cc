@@ -144,9 +144,8 @@ absl::Status LocationSync::SettleCopy(const RelPath& copy, bool keep_copy) {
 // An engine that looks at one path knows nothing of what else is held: it tells of this path alone.
 void LocationSync::ReportConflicts() {
   if (!options_.only.has_value()) {
-    const bool scanning = !scanned_ || (observer_ != nullptr && observer_->Scanning());
-    reporter_.Step(!scanning && apply_->Idle() && commit_->Idle() && hold_local_until_ == 0 &&
-                   context_.dirty.size() <= context_.failures.size());
+    reporter_.Step(!context_.scan_under_way() && apply_->Idle() && commit_->Idle() &&
+                   hold_local_until_ == 0 && context_.dirty.size() <= context_.failures.size());
     return;
   }
   const RelPath& path = *options_.only;

@@ -129,6 +129,7 @@ void LocationSync::HandleClosed(const absl::Status& status) {
   ++context_.session;
   commit_->OnClosed();
   apply_->DropSlices();
+  follower_.OnClosed();
   {
     absl::MutexLock lock(&slices_mutex_);
     slices_waiting_ = 0;

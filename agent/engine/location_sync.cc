@@ -86,6 +86,10 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
   context_.scan_subtree = [this](const RelPath& path) {
     if (observer_ != nullptr) observer_->RequestScan(path);
   };
+  context_.scan_under_way = [this] {
+    return !scanned_ || (observer_ != nullptr && observer_->Scanning());
+  };
+  context_.follower = &follower_;
   context_.check_root_for_deletions = [this] { return CheckRootForDeletions(); };
   apply_ = std::make_unique<ApplyFlow>(&context_, down_lane_.get(), large_down_lane_.get());
   apply_->OnSliceStarted([this] {

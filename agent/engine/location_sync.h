@@ -20,6 +20,7 @@
 #include "agent/engine/conflict_reporter.h"
 #include "agent/engine/engine_context.h"
 #include "agent/engine/observer.h"
+#include "agent/engine/rename_follow.h"
 #include "libs/location/local_directory.h"
 
 namespace filesync {
@@ -207,6 +208,7 @@ class LocationSync final : public LinkListener {
   FilePreparer preparer_;
   Filters filters_;
   EngineContext context_;
+  RenameFollower follower_{&context_};
   ConflictReporter reporter_{&context_};
   std::unique_ptr<Observer> observer_;
 

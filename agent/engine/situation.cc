@@ -66,7 +66,8 @@ bool Situation::LocalUnchanged() const {
 }
 
 bool Situation::NeedsContent() const {
-  return is_file() && !LocalUnchanged() && !file.has_value() && !moved_from.has_value();
+  return is_file() && !LocalUnchanged() && !file.has_value() && !moved_from.has_value() &&
+         !follows.has_value();
 }
 
 uint64_t Situation::BaseVersion() const {

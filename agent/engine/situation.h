@@ -19,6 +19,8 @@ struct Situation {
   std::optional<BaseRow> moved_from;
   // The base content of where it was moved from, read or not: the server has its chunks.
   std::optional<Content> origin;
+  // A file that was moved here, not edited: what the folder has where it was, edited there.
+  std::optional<Entry> follows;
   // How often it was found being written before.
   int busy_attempts = 0;
 
