@@ -6,8 +6,7 @@
 
 #include <map>
 
-#include "agent/cli/server_conflicts.h"
-#include "libs/base/coding.h"
+#include "agent/cli/conflict_text.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -39,27 +38,26 @@ class SingleKeys {
   bool changed_ = false;
 };
 
-v1::ConflictSideView ToView(const ConflictSide& side, const std::string& by) {
-  v1::ConflictSideView view;
-  view.set_type(std::string(EntryTypeName(side.type)));
-  view.set_size(side.size);
+ListedSide ToListed(const ConflictSide& side, const std::string& by) {
+  ListedSide listed;
+  listed.type = std::string(EntryTypeName(side.type));
+  listed.size = side.size;
   if (side.type == EntryType::kFile || side.type == EntryType::kSymlink) {
-    view.mutable_modified_at()->set_seconds(
-        absl::ToUnixSeconds(absl::FromUnixNanos(side.mtime_ns)));
+    listed.modified = absl::FromUnixNanos(side.mtime_ns);
   }
-  view.set_by(by);
-  return view;
+  listed.by = by;
+  return listed;
 }
 
 // Who made what the folder has, by path; empty when the server does not say.
 std::map<std::string, std::string> RemoteNames(const std::string& server,
                                                const SyncStatus& status) {
   std::map<std::string, std::string> names;
-  const absl::StatusOr<v1::ListConflictsResponse> listed =
-      FetchConflicts(server, status.folder, "");
+  const absl::StatusOr<ConflictList> listed = FetchConflicts(server, status.folder, "");
   if (!listed.ok()) return names;
-  for (const v1::ConflictView& view : listed->conflicts()) {
-    if (view.agent_id() == status.agent_id) names[view.path()] = view.remote().by();
+  for (const ListedConflict& conflict : listed->conflicts) {
+    const bool ours = conflict.held && conflict.agent_id == status.agent_id;
+    if (ours && conflict.remote.has_value()) names[conflict.path] = conflict.remote->by;
   }
   return names;
 }
@@ -117,8 +115,8 @@ bool ConflictAsker::Ask(LocationSync& sync) {
 
 ConflictAsker::Answer ConflictAsker::AskOne(const HeldConflict& held,
                                             const std::string& remote_by) {
-  fmt::print("  local   {}\n", ForPeople(ToView(held.local, "")));
-  fmt::print("  remote  {}\n", ForPeople(ToView(held.remote, remote_by)));
+  fmt::print("  local   {}\n", ForPeople(ToListed(held.local, "")));
+  fmt::print("  remote  {}\n", ForPeople(ToListed(held.remote, remote_by)));
   while (true) {
     fmt::print("keep l(ocal), r(emote) or b(oth); s(kip), q(uit)? ");
     fflush(stdout);

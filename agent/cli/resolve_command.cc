@@ -3,10 +3,10 @@
 #include "agent/cli/control.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/resolve_alone.h"
-#include "agent/cli/server_conflicts.h"
 #include "libs/base/clock.h"
 #include "libs/base/status.h"
 #include "libs/reconcile/conflict_copies.h"
+#include "libs/wire/conflict_list.h"
 
 namespace filesync {
 namespace {
@@ -43,16 +43,15 @@ absl::Status WhoHolds(const SyncedPath& synced, const RelPath& path) {
         name, copy->original.ForPeople());
   }
   FS_ASSIGN_OR_RETURN(const control::v1::Status status, QueryStatus(synced.directory));
-  const absl::StatusOr<v1::ListConflictsResponse> found =
-      FetchConflicts(status.server(), status.folder(), name);
+  const absl::StatusOr<ConflictList> found = FetchConflicts(status.server(), status.folder(), name);
   if (!found.ok()) {
     return Annotate(found.status(), fmt::format("no conflict is held here at {}", name));
   }
-  for (const v1::ConflictView& view : found->conflicts()) {
-    if (view.kind() != "held" || view.path() != name) continue;
-    if (view.agent_id() == status.agent_id()) continue;
+  for (const ListedConflict& conflict : found->conflicts) {
+    const bool other = conflict.agent_id != status.agent_id();
+    if (!conflict.held || conflict.path != name || !other) continue;
     return FailedPrecondition("{} is held by agent {}{}, not here: settle it there", name,
-                              view.agent_name(), view.connected() ? "" : " (offline)");
+                              conflict.agent_name, conflict.connected ? "" : " (offline)");
   }
   return NotFound("no conflict is held at {}; 'syncagent conflicts' lists what is", name);
 }
