@@ -3,9 +3,11 @@
 #include <map>
 
 #include "agent/cli/ask_commands.h"
+#include "agent/cli/conflicts_command.h"
 #include "agent/cli/event_commands.h"
 #include "agent/cli/explain_commands.h"
 #include "agent/cli/invocation.h"
+#include "agent/cli/resolve_command.h"
 #include "agent/cli/run_command.h"
 #include "libs/base/proc.h"
 
@@ -23,6 +25,8 @@ const std::map<std::string_view, Command>& CommandFunctions() {
       {"resume", filesync::RunPause},
       {"confirm", filesync::RunHeld},
       {"undo", filesync::RunHeld},
+      {"conflicts", filesync::RunConflicts},
+      {"resolve", filesync::RunResolve},
       {"events", filesync::RunEvents},
       {"config", filesync::RunConfig},
       {"ignore test", filesync::RunIgnoreTest},

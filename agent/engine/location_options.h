@@ -1,6 +1,7 @@
 // LocationSyncOptions: how one location is kept in step with its folder. Value type.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -28,6 +29,11 @@ struct LocationSyncOptions {
   // Before or after other locations of the process, where limits make them wait.
   FolderPriority priority = FolderPriority::kNormal;
   bool ignore_pause = false;  // for a run that was asked for now
+  // When set, nothing is watched, scanned or synced but this path: a conflict that is settled
+  // while no agent runs. Everything else that arrives is kept for the next agent.
+  std::optional<RelPath> only;
+  // What the conflict at `only` is settled by.
+  std::optional<ConflictPolicy> decision;
   absl::Duration rescan_interval = absl::Hours(1);
   TrashLimits trash;
 };

@@ -72,6 +72,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   absl::Status HandleHello(const v1::Hello& message, JobResult& result);
   absl::Status HandleCommit(v1::Commit&& message, JobResult& result);
   absl::Status HandleApplied(const v1::Applied& message);
+  absl::Status HandleConflicts(const v1::HeldConflicts& message, JobResult& result);
   void ReadFeed(JobResult& result);
 
   absl::StatusOr<FolderInfo> OpenFolder(const std::string& name, bool create);
