@@ -13,6 +13,7 @@
 
 #include "absl/time/clock.h"
 #include "agent/cli/action_list.h"
+#include "agent/cli/answer_resolve.h"
 #include "agent/cli/control_proto.h"
 #include "agent/cli/control_stream.h"
 #include "agent/cli/control_wire.h"
@@ -116,6 +117,9 @@ class SocketServer final : public ControlServer {
       case control::v1::ControlRequest::kList:
         List(response);
         return;
+      case control::v1::ControlRequest::kResolve:
+        Resolve(request.resolve(), response);
+        return;
       case control::v1::ControlRequest::kEvents:
       case control::v1::ControlRequest::kStatus:
         break;
@@ -151,6 +155,14 @@ class SocketServer final : public ControlServer {
       if (bytes > kLargestControlMessage / 2) break;
       *report->add_pending() = std::move(action);
     }
+  }
+
+  void Resolve(const control::v1::ResolveRequest& request, control::v1::ControlResponse& response) {
+    const absl::Status asked = manager_->WithLocation(directory_, [&](LocationSync& sync) {
+      AnswerResolve(sync, request, response.mutable_resolve());
+      return absl::OkStatus();
+    });
+    if (!asked.ok()) response.set_error(std::string(ToStd(asked.message())));
   }
 
   void Explain(const control::v1::IgnoreTestRequest& request,
@@ -343,9 +355,8 @@ absl::Status RequestHeld(const std::string& directory, bool confirm) {
   return TellAgent(directory, request);
 }
 
-absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path) {
+absl::StatusOr<SyncedPath> FindSyncedPath(const std::string& path) {
   std::string rest = path;
-  const bool directory = rest.size() > 1 && rest.back() == '/';
   while (rest.size() > 1 && rest.back() == '/') rest.pop_back();
   if (rest.empty()) return InvalidArgument("expected a path");
   // Up to the nearest directory that exists, then on to the one that is synced.
@@ -365,19 +376,35 @@ absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& 
   FS_RETURN_IF_ERROR(root.status());
   rest = *root;
   while (true) {
-    const absl::StatusOr<UniqueFd> state = OpenStateDirectory(rest);
-    if (state.ok()) {
-      control::v1::ControlRequest request;
-      request.mutable_ignore_test()->set_path(below);
-      request.mutable_ignore_test()->set_directory(directory);
-      absl::StatusOr<control::v1::ControlResponse> answer = AskRunningAgent(state->get(), request);
-      if (answer.ok()) return std::move(*answer->mutable_verdict());
-      if (NobodyListens(answer.status())) return Unavailable("no agent runs for {}", rest);
-      return answer.status();
-    }
+    if (OpenStateDirectory(rest).ok()) return SyncedPath{rest, below};
     if (rest == "/") return NotFound("{} is in no synced directory", path);
     up();
   }
+}
+
+absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path) {
+  FS_ASSIGN_OR_RETURN(const SyncedPath found, FindSyncedPath(path));
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(found.directory));
+  control::v1::ControlRequest request;
+  request.mutable_ignore_test()->set_path(found.path);
+  request.mutable_ignore_test()->set_directory(path.size() > 1 && path.back() == '/');
+  absl::StatusOr<control::v1::ControlResponse> answer = AskRunningAgent(state.get(), request);
+  if (answer.ok()) return std::move(*answer->mutable_verdict());
+  if (NobodyListens(answer.status())) return Unavailable("no agent runs for {}", found.directory);
+  return answer.status();
+}
+
+absl::StatusOr<std::optional<control::v1::ResolveAnswer>> RequestResolve(const SyncedPath& path,
+                                                                         control::v1::Keep keep) {
+  using Answer = std::optional<control::v1::ResolveAnswer>;
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(path.directory));
+  control::v1::ControlRequest request;
+  request.mutable_resolve()->set_path(path.path);
+  request.mutable_resolve()->set_keep(keep);
+  absl::StatusOr<control::v1::ControlResponse> answer = AskRunningAgent(state.get(), request);
+  if (answer.ok()) return Answer(std::move(*answer->mutable_resolve()));
+  if (NobodyListens(answer.status())) return Answer();
+  return answer.status();
 }
 
 }  // namespace filesync

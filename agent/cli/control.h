@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -48,5 +49,17 @@ absl::Status RequestHeld(const std::string& directory, bool confirm);
 // Asks the running agent which ignore rule decides about `path`, a path in a synced directory,
 // which need not exist; a '/' at its end asks for a directory. Errors as above.
 absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path);
+
+// A path and the synced directory that it lies in.
+struct SyncedPath {
+  std::string directory;  // canonical
+  std::string path;       // counted from there; bytes as on disk
+};
+// `path` need not exist. NotFound: it is in no synced directory.
+absl::StatusOr<SyncedPath> FindSyncedPath(const std::string& path);
+
+// Tells the running agent to settle a conflict, or asks how that stands. nullopt: no agent runs.
+absl::StatusOr<std::optional<control::v1::ResolveAnswer>> RequestResolve(const SyncedPath& path,
+                                                                         control::v1::Keep keep);
 
 }  // namespace filesync

@@ -1,6 +1,5 @@
 #include "agent/cli/invocation.h"
 
-#include "agent/cli/exit_code.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -11,8 +10,9 @@ int Refuse(const absl::Status& status) {
   return kExitUsage;
 }
 
-int Complain(const absl::Status& status) {
+int Complain(const absl::Status& status, int unavailable) {
   fmt::print(stderr, "syncagent: {}\n", ToStd(status.message()));
+  if (absl::IsUnavailable(status)) return unavailable;
   return absl::IsNotFound(status) || absl::IsInvalidArgument(status) ? kExitUsage : kExitSomeFailed;
 }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "agent/cli/exit_code.h"
 #include "agent/cli/flags.h"
 
 namespace filesync {
@@ -26,7 +27,8 @@ struct Invocation {
 // Says on stderr what is wrong with how the program was called or configured; returns the exit
 // code.
 int Refuse(const absl::Status& status);
-// The same of what went wrong with what it was asked.
-int Complain(const absl::Status& status);
+// The same of what went wrong with what it was asked; `unavailable`: the exit code when somebody
+// who is needed for it does not answer.
+int Complain(const absl::Status& status, int unavailable = kExitSomeFailed);
 
 }  // namespace filesync

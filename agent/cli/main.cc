@@ -3,10 +3,12 @@
 #include <map>
 
 #include "agent/cli/ask_commands.h"
+#include "agent/cli/conflicts_command.h"
 #include "agent/cli/event_commands.h"
 #include "agent/cli/explain_commands.h"
 #include "agent/cli/invocation.h"
 #include "agent/cli/list_command.h"
+#include "agent/cli/resolve_command.h"
 #include "agent/cli/run_command.h"
 #include "libs/base/proc.h"
 
@@ -16,13 +18,14 @@ using Command = int (*)(const filesync::Invocation&);
 
 const std::map<std::string_view, Command>& CommandFunctions() {
   static const auto* const kFunctions = new std::map<std::string_view, Command>{
-      {"run", filesync::RunSync},      {"sync", filesync::RunSync},
-      {"status", filesync::RunStatus}, {"list", filesync::RunList},
-      {"wait", filesync::RunWait},     {"pause", filesync::RunPause},
-      {"resume", filesync::RunPause},  {"confirm", filesync::RunHeld},
-      {"undo", filesync::RunHeld},     {"events", filesync::RunEvents},
-      {"config", filesync::RunConfig}, {"ignore test", filesync::RunIgnoreTest},
-      {"help", filesync::RunHelp},     {"completion", filesync::RunCompletion},
+      {"run", filesync::RunSync},        {"sync", filesync::RunSync},
+      {"status", filesync::RunStatus},   {"list", filesync::RunList},
+      {"wait", filesync::RunWait},       {"pause", filesync::RunPause},
+      {"resume", filesync::RunPause},    {"confirm", filesync::RunHeld},
+      {"undo", filesync::RunHeld},       {"conflicts", filesync::RunConflicts},
+      {"resolve", filesync::RunResolve}, {"events", filesync::RunEvents},
+      {"config", filesync::RunConfig},   {"ignore test", filesync::RunIgnoreTest},
+      {"help", filesync::RunHelp},       {"completion", filesync::RunCompletion},
       {"man", filesync::RunMan},
   };
   return *kFunctions;

@@ -13,6 +13,7 @@
 
 #include "agent/cli/action_list.h"
 #include "agent/cli/agent_metrics.h"
+#include "agent/cli/ask_conflicts.h"
 #include "agent/cli/config_watcher.h"
 #include "agent/cli/control.h"
 #include "agent/cli/control_proto.h"
@@ -283,24 +284,14 @@ class SyncCommand {
 
   int RunOnce() {
     const absl::Time began = clock_.Now();
-    std::stop_source cancel;
-    std::atomic<bool> ended = false;
     std::vector<LocationOutcome> outcomes;
-    std::thread run([&] {
-      outcomes = manager_->SyncAll(absl::InfiniteFuture(), cancel.get_token());
-      ended = true;
-    });
-    int code = kExitInSync;
-    while (!ended) {
-      const int signal = Tick();
-      if (signal == 0) continue;
-      code = kExitSignalled + signal;
-      cancel.request_stop();
-      break;
-    }
-    run.join();
+    int signal = 0;
+    do {
+      signal = SyncAll(outcomes);
+    } while (signal == 0 && AskAboutConflicts(outcomes));
+    int code = signal == 0 ? kExitInSync : kExitSignalled + signal;
     for (const LocationOutcome& outcome : outcomes) {
-      if (code < kExitSignalled) code = std::max(code, ExitCodeOf(outcome.outcome));
+      if (signal == 0) code = std::max(code, ExitCodeOf(outcome.outcome));
     }
     if (json_) {
       PrintReport(outcomes, code);
@@ -336,6 +327,33 @@ class SyncCommand {
     PrintJson(report);
   }
 
+  // Returns the number of the signal that ended it, or 0.
+  int SyncAll(std::vector<LocationOutcome>& outcomes) {
+    std::stop_source cancel;
+    std::atomic<bool> ended = false;
+    std::thread run([&] {
+      outcomes = manager_->SyncAll(absl::InfiniteFuture(), cancel.get_token());
+      ended = true;
+    });
+    int signal = 0;
+    while (!ended && signal == 0) signal = Tick();
+    if (signal != 0) cancel.request_stop();
+    run.join();
+    return signal;
+  }
+
+  // True when a person decided something that is to be carried out now.
+  bool AskAboutConflicts(const std::vector<LocationOutcome>& outcomes) {
+    if (json_ || !ConflictAsker::CanAsk()) return false;
+    bool decided = false;
+    for (const LocationOutcome& outcome : outcomes) {
+      if (outcome.status.held_conflicts == 0) continue;
+      display_.Finish();
+      decided = asker_.Ask(*manager_, outcome.name.directory) || decided;
+    }
+    return decided;
+  }
+
   AgentOptions options_;
   ConfigWatcher config_;
   const bool once_;
@@ -344,6 +362,7 @@ class SyncCommand {
   std::atomic<bool> several_;                  // locations: each line says which it is of
   RealClock clock_;
   const UniqueFd signals_;
+  ConflictAsker asker_{signals_.get()};
   const bool terminal_;
   Display display_;
   Logger log_;

@@ -231,6 +231,11 @@ constexpr OptionDefinition kStatusOptions[] = {kJson,
                                                 .letter = 'w',
                                                 .kind = kSwitch,
                                                 .summary = "go on telling until the agent ends"}};
+constexpr OptionDefinition kResolveOptions[] = {{.name = "keep",
+                                                 .value = "WHICH",
+                                                 .kind = kChoice,
+                                                 .summary = "local, remote or both; name or copy",
+                                                 .choices = "local remote both name copy"}};
 constexpr OptionDefinition kManOptions[] = {
     {.name = "markdown", .kind = kSwitch, .summary = "as Markdown, for the documentation"}};
 constexpr OptionDefinition kWaitOptions[] = {
@@ -273,6 +278,20 @@ constexpr CommandDefinition kCommands[] = {
      .details = "One line per event, with --json one JSON object per line, until the agent ends.",
      .example = "syncagent events --json ./dir | jq .sync",
      .options = kJsonOnly},
+    {.name = "conflicts",
+     .argument = "DIR",
+     .summary = "list a folder's conflicts, on all hosts",
+     .details = "Those that are held for a person (--conflict manual), with the agent that holds "
+                "them, and the conflict copies in the folder.",
+     .example = "syncagent conflicts ./dir",
+     .options = kJsonOnly},
+    {.name = "resolve",
+     .argument = "PATH",
+     .summary = "settle the conflict at a path",
+     .details = "On the host that holds it. What is not kept stays in the history or the trash. Of "
+                "a conflict copy, name keeps what stands under the name, copy the copy.",
+     .example = "syncagent resolve ./dir/plan.txt --keep local",
+     .options = kResolveOptions},
     {.name = "confirm",
      .argument = "DIR",
      .summary = "pass on the deletions that are held",

@@ -5,6 +5,7 @@
 
 #include "agent/engine/installer.h"
 #include "agent/engine/moves.h"
+#include "agent/engine/rename_follow.h"
 #include "agent/engine/shelf.h"
 #include "libs/base/status.h"
 
@@ -14,6 +15,8 @@ namespace {
 constexpr size_t kRoundsInProgress = 3;
 // A file at least this large is fetched on its own lane and does not hold up small ones.
 constexpr uint64_t kLargeFile = 16 << 20;
+// A directory that is to go waits for what is about to leave it.
+constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
 // A commit with moves is collected up to this many entries before it is applied.
 constexpr size_t kMostJoined = 250'000;
 
@@ -57,6 +60,7 @@ struct ApplyFlow::Round {
   std::vector<Entry> ignored;                         // to be put on the shelf
   std::vector<std::pair<RelPath, uint64_t>> applied;  // remote rows to delete, up to a version
   std::vector<RelPath> held;                          // claimed until the round is recorded
+  std::set<RelPath> later;                            // of the stash: decided in a moment
   std::optional<Cursor> through;
 };
 
@@ -100,6 +104,9 @@ bool ApplyFlow::StartSlice() {
   context_->progress.TakeWaiting(files, bytes);
   if (slice_started_) slice_started_();
   context_->head_version = std::max(context_->head_version, slice.head_version);
+  std::erase_if(slice.entries,
+                [&](const Entry& entry) { return context_->follower->IsStale(entry); });
+  context_->follower->Remember(slice.entries);
   if (stashing_) {
     if (absl::Status stashed = Stash(slice); !stashed.ok()) context_->halt = stashed;
     return true;
@@ -129,34 +136,6 @@ bool ApplyFlow::StartSlice() {
   }
   StartFetching(std::move(round));
   return true;
-}
-
-// Without what is ignored here: a rename to or from there is the other half's coming or going.
-std::vector<Entry> ApplyFlow::Visible(const std::vector<Entry>& entries) {
-  std::vector<Entry> visible;
-  if (std::none_of(entries.begin(), entries.end(), [](const Entry& entry) {
-        return !entry.moved_from.IsRoot() || !entry.moved_to.IsRoot();
-      })) {
-    return visible;
-  }
-  for (const Entry& entry : entries) {
-    if (!context_->filters->Ignores(entry.path, entry.type == EntryType::kDirectory)) {
-      visible.push_back(entry);
-    }
-  }
-  return visible;
-}
-
-absl::Status ApplyFlow::Stash(const RemoteSlice& slice) {
-  State::Transaction transaction(context_->state);
-  for (const Entry& entry : slice.entries) {
-    FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, context_->state->GetBase(entry.path));
-    if (base.has_value() && base->entry.version >= entry.version) continue;
-    FS_RETURN_IF_ERROR(context_->state->PutRemote(entry));
-    context_->Dirty(entry.path);
-  }
-  FS_RETURN_IF_ERROR(context_->state->SetCursor(slice.through));
-  return transaction.Commit();
 }
 
 void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
@@ -192,6 +171,8 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
     action = Decide(*context_, *situation);
   }
   situation->why = action.why;
+  // What is missing here and was edited there may be here under another name.
+  if (action.conflict && situation->absent()) action.kind = Action::Kind::kHold;
   Item item;
   item.target = entry;
   switch (action.kind) {
@@ -389,6 +370,11 @@ void ApplyFlow::Finish(Round& round) {
           context_->scan_subtree(path);
           return;
         }
+        if (MayBecomeEmpty(path, round)) {
+          round.stash.push_back(item.target);
+          round.later.insert(path);
+          return;
+        }
         context_->log->Info("{} is kept: it holds what the folder does not have", path.ForPeople());
         round.forget.push_back(path);
         round.stash.push_back(item.target);
@@ -442,14 +428,27 @@ void ApplyFlow::Finish(Round& round) {
   for (const RelPath& path : installer.TakeTouched()) context_->Dirty(path);
   ReleaseAll(round);
   for (const Entry& entry : round.stash) {
+    if (round.later.contains(entry.path)) {
+      context_->DirtyAfter(entry.path, kLookAgain);
+      continue;
+    }
     if (!large_.contains(entry.path) && !context_->RetryIsPlanned(entry.path)) {
       context_->Dirty(entry.path);
     }
   }
   for (SyncEvent& event : events) context_->Emit(std::move(event));
   if (recorded.ok() && round.through.has_value()) {
+    context_->follower->Passed(round.through->version);
     (void)context_->link->SendApplied(*round.through);
   }
+}
+
+// What was edited in a directory that moved elsewhere goes after it, and is about to.
+bool ApplyFlow::MayBecomeEmpty(const RelPath& directory, const Round& round) const {
+  const bool leaves = std::any_of(round.stash.begin(), round.stash.end(), [&](const Entry& entry) {
+    return !entry.moved_to.IsRoot() && entry.path != directory && entry.path.IsAtOrBelow(directory);
+  });
+  return leaves || context_->follower->MayBecomeEmpty(directory);
 }
 
 absl::Status ApplyFlow::Record(Round& round) {
@@ -464,6 +463,7 @@ absl::Status ApplyFlow::Record(Round& round) {
     FS_RETURN_IF_ERROR(state.DeleteRemoteUpTo(path, version));
   }
   for (const Entry& entry : round.stash) {
+    if (context_->follower->IsStale(entry)) continue;
     FS_ASSIGN_OR_RETURN(const std::optional<Entry> known, state.GetRemote(entry.path));
     if (known.has_value() && known->version > entry.version) continue;
     // A commit of ours may have been accepted since.

@@ -58,6 +58,7 @@ class ApplyFlow {
   void StartLarge(const Situation& situation);
   void FinishLarge(const RelPath& path, FetchItem item);
   void Finish(Round& round);
+  bool MayBecomeEmpty(const RelPath& directory, const Round& round) const;
   void ReleaseAll(const Round& round);
   absl::Status Record(Round& round);
 

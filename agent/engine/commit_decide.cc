@@ -114,6 +114,10 @@ void CommitFlow::NoteConflict(const RelPath& path, const Action& action) {
 void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
                            std::vector<Situation>& to_apply) {
   const RelPath path = situation.path;
+  if (situation.follows.has_value()) {
+    AddFollowedEdit(situation, batch);
+    return;
+  }
   if (situation.file.has_value()) {
     switch (situation.file->kind) {
       case PreparedFile::Kind::kReady:
@@ -207,7 +211,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     case Action::Kind::kHold:
       context_->Release(path);
       if (action.conflict) {
-        context_->Hold(path, action.why);
+        context_->Hold(ToHeldConflict(situation), action.why);
       } else {
         context_->Fail(path, FailedPrecondition("{}", action.why));
       }
@@ -292,6 +296,7 @@ void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
     context_->DirtyAfter(situation.path, absl::Milliseconds(100));
     return;
   }
+  context_->AllowCopy(copy);
   PendingChange directory;
   directory.change.entry = ToEntry(situation.look.entry);
   directory.change.entry.path = situation.path;

@@ -21,6 +21,7 @@ constexpr uint64_t kLargeFile = 16 << 20;
 // New content in one round; the rest waits for the next.
 constexpr uint64_t kBytesPerRound = 32 << 20;
 constexpr size_t kPathsPerTask = 32;
+constexpr absl::Duration kOtherHalfUnderWay = absl::Milliseconds(50);
 
 }  // namespace
 
@@ -103,6 +104,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->Fail(path, proven);
     return;
   }
+  if (FollowsRename(situation)) return;
   if (!situation.DeletesThere(context_->mode) || with_its_directory ||
       (situation.remote.has_value() && context_->restoring.contains(path))) {
     gate_->Forget(path);
@@ -117,20 +119,24 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
   if (situation.is_file() && situation.look.entry.names > 1) {
     LookAtOtherNames(situation.look.entry);
   }
-  if (situation.NeedsContent()) FindMove(situation, round);
-  if (situation.is_directory() && !situation.base.has_value()) FindMove(situation, round);
+  const uint64_t size = situation.look.entry.fingerprint.size;
+  const bool large = situation.NeedsContent() && size >= kLargeFile && !round.whole_tree;
+  if (large && (!round.items.empty() || large_rounds_ >= kLargeRounds)) {
+    // Large files go alone, but for the other half of their move, which must not go without them.
+    context_->Release(path);
+    context_->DirtyAfter(
+        path, large_rounds_ >= kLargeRounds ? absl::Milliseconds(100) : absl::ZeroDuration());
+    return;
+  }
+  const bool may_have_moved =
+      situation.NeedsContent() || (situation.is_directory() && !situation.base.has_value());
+  if (may_have_moved && !FindMove(situation, round)) {
+    context_->Release(path);
+    context_->DirtyAfter(path, kOtherHalfUnderWay);
+    return;
+  }
   if (situation.NeedsContent()) {
-    const uint64_t size = situation.look.entry.fingerprint.size;
-    if (size >= kLargeFile && !round.whole_tree) {
-      if (!round.items.empty() || large_rounds_ >= kLargeRounds) {
-        // Large files go alone.
-        context_->Release(path);
-        context_->DirtyAfter(
-            path, large_rounds_ >= kLargeRounds ? absl::Milliseconds(100) : absl::ZeroDuration());
-        return;
-      }
-      round.large = true;
-    }
+    round.large = large;
     round.bytes += size;
     context_->progress.TakeWaiting(1, size);
     context_->progress.Plan(TransferDirection::kUp, path, size);

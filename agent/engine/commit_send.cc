@@ -6,6 +6,7 @@
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/commit_round.h"
 #include "agent/engine/local_attributes.h"
+#include "agent/engine/rename_follow.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -197,6 +198,7 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
       context_->ClearFailure(path);
       check_all_.erase(path);
       no_move_.erase(path);
+      follow_attempts_.erase(path);
       context_->conflict_origin.erase(path);
       FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state.GetRemote(path));
       if (remote.has_value() && remote->version > outcome.version) {
@@ -212,12 +214,20 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
           context_->Emit(
               {.kind = SyncEvent::Kind::kDeletedThere, .path = path, .why = pending.why});
         }
+        context_->follower->Deleted(path, outcome.version);
         return state.DeleteBase(path);
       }
       Entry committed = entry;
       committed.version = outcome.version;
       if (pending.fingerprint.inode == 0) {
-        // A conflict copy that stands on the server only: it is fetched now.
+        // It stands on the server only, a conflict copy or an edit from there: it is fetched now.
+        if (!entry.moved_from.IsRoot()) {
+          FS_RETURN_IF_ERROR(TakeOverBase(entry));
+          context_->Emit({.kind = SyncEvent::Kind::kMovedThere,
+                          .path = entry.moved_from,
+                          .to = path,
+                          .why = "renamed here, changed there"});
+        }
         context_->Dirty(path);
         return state.PutRemote(committed);
       }

@@ -2,10 +2,12 @@
 // to the engine's thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -24,11 +26,14 @@
 #include "libs/base/executor.h"
 #include "libs/content/frame.h"
 #include "libs/location/location.h"
+#include "libs/model/conflict.h"
 #include "libs/model/modes.h"
 #include "libs/reconcile/conflict_policies.h"
 #include "libs/telemetry/log.h"
 
 namespace filesync {
+
+class RenameFollower;
 
 // Counters since the start; any thread.
 struct EngineStats {
@@ -53,19 +58,24 @@ class Failures {
   struct Failure {
     std::string reason;
     int attempts = 0;
-    bool conflict = false;  // waits for a person, not for another attempt
+    bool conflict = false;             // waits for a person, not for another attempt
+    std::optional<HeldConflict> held;  // of a conflict: its sides
   };
-  void AddConflict(const RelPath& path, std::string reason);
+  void AddConflict(HeldConflict held, std::string reason);
   // Remembers the failure and returns how long to wait: 1 s doubling to 60 s.
   absl::Duration Add(const RelPath& path, const absl::Status& why);
-  void Clear(const RelPath& path) { failures_.erase(path); }
+  void Clear(const RelPath& path);
   // Clears `directory` and everything below it.
   void ClearTree(const RelPath& directory);
   const std::map<RelPath, Failure>& all() const { return failures_; }
   size_t size() const { return failures_.size(); }
+  // Grows whenever a conflict comes, changes or goes.
+  uint64_t conflict_changes() const { return conflict_changes_; }
+  bool IsConflict(const RelPath& path) const;
 
  private:
   std::map<RelPath, Failure> failures_;
+  uint64_t conflict_changes_ = 0;
 };
 
 // Paths that a commit or an apply is under way for. Engine's thread.
@@ -92,6 +102,7 @@ struct EngineContext {
   Executor* pool = nullptr;  // reading, hashing
   FilePreparer* preparer = nullptr;
   Filters* filters = nullptr;
+  RenameFollower* follower = nullptr;
   Mailbox mailbox;                                 // any thread
   EngineStats stats;                               // any thread
   ProgressTracker progress;                        // any thread
@@ -125,6 +136,8 @@ struct EngineContext {
   std::function<bool(const Entry&)> fetches;
   // Asks for a scan of a subtree; set by the engine.
   std::function<void(const RelPath&)> scan_subtree;
+  // A scan has not ended yet, or none did; set by the engine.
+  std::function<bool()> scan_under_way;
   // Published head of the folder, as far as known.
   uint64_t head_version = 0;
   // How often a path was found being written, or refused for what should pass by itself.
@@ -134,6 +147,10 @@ struct EngineContext {
   absl::flat_hash_map<RelPath, bool> unknown;
   // What is never synced, or could not be stored: each said once.
   absl::flat_hash_set<std::string> said;
+  // When not empty: nothing is looked at but these paths and what they stand in.
+  std::set<RelPath> only;
+  // How a person settled what was held there; until the path came right.
+  std::map<RelPath, ConflictPolicy> decided;
   // Paths that a person wants back: what the folder has there is fetched, whatever the mode.
   absl::flat_hash_set<RelPath> restoring;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.
@@ -141,9 +158,18 @@ struct EngineContext {
   // A reason to halt: nothing is decided any more until it is gone.
   absl::Status halt;
 
-  void Dirty(const RelPath& path) { dirty.Add(path, clock->Now()); }
+  bool MayLookAt(const RelPath& path) const {
+    return only.empty() || std::any_of(only.begin(), only.end(), [&](const RelPath& wanted) {
+             return wanted.IsAtOrBelow(path);
+           });
+  }
+  void Dirty(const RelPath& path) { DirtyAfter(path, absl::ZeroDuration()); }
   void DirtyAfter(const RelPath& path, absl::Duration delay) {
-    dirty.Add(path, clock->Now() + delay);
+    if (MayLookAt(path)) dirty.Add(path, clock->Now() + delay);
+  }
+  // A conflict copy belongs to what a person decided about.
+  void AllowCopy(const RelPath& copy) {
+    if (!only.empty()) only.insert(copy);
   }
   // Ends what Claim began.
   void Release(const RelPath& path) {
@@ -153,6 +179,7 @@ struct EngineContext {
   // `path` came right, unless it is a directory that could not be listed: what it holds is
   // known only after another scan.
   void ClearFailure(const RelPath& path) {
+    decided.erase(path);
     if (unknown.contains(path)) {
       scan_subtree(path);
     } else {
@@ -163,8 +190,13 @@ struct EngineContext {
   void ForgetUnknown(const RelPath& directory);
   // Remembers that `path` failed and tries again later.
   void Fail(const RelPath& path, const absl::Status& why);
-  // Remembers that `path` waits for a person's decision: looked at again when a side changes.
-  void Hold(const RelPath& path, const char* why);
+  // Remembers that a path waits for a person's decision: looked at again when a side changes.
+  void Hold(HeldConflict held, const char* why);
+  // What a conflict at `path` is settled by: a person's word, else the policy.
+  ConflictPolicy PolicyFor(const RelPath& path) const {
+    const auto word = decided.find(path);
+    return word != decided.end() ? word->second : policies.For(path);
+  }
   // Logs what an operator needs to know once, however often it is met.
   void SayOnce(const std::string& what) {
     if (said.insert(what).second) log->Info("{}", what);

@@ -278,6 +278,13 @@ class GrpcLink final : public ServerLink {
     return Write(request);
   }
 
+  absl::Status SendHeldConflicts(const ConflictReport& report) override {
+    v1::SyncRequest request;
+    ToProto(report, request.mutable_held_conflicts());
+    absl::MutexLock lock(&write_mutex_);
+    return Write(request);
+  }
+
   absl::StatusOr<std::vector<ChunkId>> FindMissingChunks(FolderId folder,
                                                          const std::vector<ChunkId>& ids) override {
     std::vector<ChunkId> missing;
@@ -427,6 +434,9 @@ class GrpcLink final : public ServerLink {
           listener->OnGoingAway(
               absl::Milliseconds(response->notice().going_away().reconnect_after_ms()));
         }
+        return absl::OkStatus();
+      case v1::SyncResponse::kHeldConflictsRecorded:
+        listener->OnConflictsRecorded();
         return absl::OkStatus();
       case v1::SyncResponse::MESSAGE_NOT_SET:
         return absl::OkStatus();

@@ -1,6 +1,7 @@
 // LocationSyncOptions: how one location is kept in step with its folder. Value type.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -33,6 +34,11 @@ struct LocationSyncOptions {
   // Looks first, receives then and sends last, so that what it does depends on the two sides and
   // not on which news is faster: for a run that ends by itself.
   bool step_by_step = false;
+  // When set, nothing is watched, scanned or synced but this path: a conflict that is settled
+  // while no agent runs. Everything else that arrives is kept for the next agent.
+  std::optional<RelPath> only;
+  // What the conflict at `only` is settled by.
+  std::optional<ConflictPolicy> decision;
   absl::Duration rescan_interval = absl::Hours(1);
   TrashLimits trash;
 };

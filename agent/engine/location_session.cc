@@ -34,8 +34,12 @@ void LocationSync::OnCommitResult(uint64_t batch, CommitResult result, std::stri
   context_.mailbox.Post(
       [this, batch, result = std::move(result), failure = std::move(failure)]() mutable {
         commit_->OnCommitResult(batch, std::move(result), failure);
-        if (!commit_->Resolving()) apply_->SetStashing(false);
+        if (!commit_->Resolving()) apply_->SetStashing(options_.only.has_value());
       });
+}
+
+void LocationSync::OnConflictsRecorded() {
+  context_.mailbox.Post([this] { reporter_.OnRecorded(); });
 }
 
 void LocationSync::OnGoingAway(absl::Duration reconnect_after) {
@@ -68,7 +72,7 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   if (welcome.last_batch > last_batch) {
     // The server has seen more of this agent than its state knows: the state is an old copy.
     FS_RETURN_IF_ERROR(StartOver("its state is older than what the server knows of this agent"));
-    observer_->RequestFullScan();
+    RequestFullScan();
     return Unavailable("connecting again as a new agent");
   }
   FS_ASSIGN_OR_RETURN(Cursor cursor, state_->GetCursor());
@@ -76,7 +80,7 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   if (!welcome.cursor_known) {
     FS_RETURN_IF_ERROR(DropLostTail(welcome));
     cursor = Cursor();
-    observer_->RequestFullScan();
+    RequestFullScan();
   }
   FS_RETURN_IF_ERROR(state_->SetIncarnations(welcome.incarnations));
   context_.incarnation = current;
@@ -89,7 +93,7 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
     accepting_ = true;
   }
   FS_RETURN_IF_ERROR(commit_->Resend());
-  apply_->SetStashing(commit_->Resolving());
+  apply_->SetStashing(commit_->Resolving() || options_.only.has_value());
   return absl::OkStatus();
 }
 
@@ -126,6 +130,7 @@ void LocationSync::HandleClosed(const absl::Status& status) {
   ++context_.session;
   commit_->OnClosed();
   apply_->DropSlices();
+  follower_.OnClosed();
   {
     absl::MutexLock lock(&slices_mutex_);
     slices_waiting_ = 0;

@@ -45,6 +45,9 @@ SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) 
   const bool quiet = apply_->Idle() && commit_->Idle() && context_.in_flight.size() == 0 &&
                      cursor.version >= context_.head_version && hold_local_until_ == 0;
   if (!quiet) return SyncState::kSyncing;
+  // What is held is known elsewhere before a one-shot run ends.
+  const bool tells = (context_.failures.size() > 0) != options_.only.has_value();
+  if (tells && reporter_.Waiting()) return SyncState::kSyncing;
   if (gate_->held_entries() > 0 && context_.dirty.size() <= context_.failures.size()) {
     return SyncState::kHeld;
   }
@@ -53,7 +56,9 @@ SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) 
     return context_.dirty.size() <= context_.failures.size() ? SyncState::kIncomplete
                                                              : SyncState::kSyncing;
   }
-  return context_.dirty.empty() && remote_rows == 0 ? SyncState::kInSync : SyncState::kSyncing;
+  // The rows of other paths are for the next agent.
+  const bool applied = remote_rows == 0 || options_.only.has_value();
+  return context_.dirty.empty() && applied ? SyncState::kInSync : SyncState::kSyncing;
 }
 
 void LocationSync::PublishStatus() {

@@ -82,6 +82,10 @@ LocationSync::LocationSync(LocationSyncOptions options, LocationParts parts, Clo
   context_.scan_subtree = [this](const RelPath& path) {
     if (observer_ != nullptr) observer_->RequestScan(path);
   };
+  context_.scan_under_way = [this] {
+    return !scanned_ || (observer_ != nullptr && observer_->Scanning());
+  };
+  context_.follower = &follower_;
   context_.check_root_for_deletions = [this] { return CheckRootForDeletions(); };
   apply_ = std::make_unique<ApplyFlow>(&context_, down_lane_.get(), large_down_lane_.get());
   apply_->OnSliceStarted([this] {
@@ -123,6 +127,11 @@ absl::Status LocationSync::Begin() {
   context_.incarnation = cursor.incarnation;
   FS_ASSIGN_OR_RETURN(const auto paused, state_->GetMeta(kPausedKey));
   paused_ = !options_.ignore_pause && paused.has_value() && !paused->empty();
+  if (options_.only.has_value()) {
+    context_.only.insert(*options_.only);
+    if (options_.decision.has_value()) context_.decided[*options_.only] = *options_.decision;
+    scanned_ = true;
+  }
   // What was known and not applied when the agent stopped.
   std::optional<RelPath> after;
   while (true) {
@@ -193,6 +202,10 @@ uint64_t LocationSync::RequestScan() {
 }
 
 void LocationSync::Start() {
+  if (options_.only.has_value()) {
+    StartEngine();
+    return;
+  }
   absl::StatusOr<std::unique_ptr<Watcher>> watcher = std::unique_ptr<Watcher>();
   if (watches_) watcher = directory_->NewWatcher();
   if (!watcher.ok()) {
@@ -201,6 +214,10 @@ void LocationSync::Start() {
     watcher = std::unique_ptr<Watcher>();
   }
   observer_ = std::make_unique<Observer>(&context_, *std::move(watcher), MakeObserverEvents());
+  StartEngine();
+}
+
+void LocationSync::StartEngine() {
   PublishStatus();
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "engine");
@@ -267,7 +284,7 @@ void LocationSync::HandleRuleChanges() {
     log_->Info("{}: the ignore rules of {} changed", directory_->description(),
                directory.IsRoot() ? "the root" : directory.ForPeople());
     if (absl::Status shown = Unshelve(context_, directory); !shown.ok()) context_.halt = shown;
-    observer_->RequestScan(directory);
+    if (observer_ != nullptr) observer_->RequestScan(directory);
   }
 }
 
@@ -295,7 +312,7 @@ void LocationSync::HandleWatch(const std::vector<WatchEvent>& events) {
       case WatchEvent::Kind::kOverflow:
         log_->Warn("{}: too much changed at once to be followed; scanning everything",
                    directory_->description());
-        observer_->RequestFullScan();
+        RequestFullScan();
         break;
       case WatchEvent::Kind::kRootGone:
         if (absl::Status root = directory_->CheckRoot(); !root.ok()) context_.halt = root;
@@ -310,7 +327,7 @@ void LocationSync::MaybeRescan() {
   const absl::Duration interval =
       observer_->WatchLimited() ? kLimitedRescan : options_.rescan_interval;
   next_rescan_ = now + interval * (0.75 + 0.5 * Jitter());
-  observer_->RequestFullScan();
+  RequestFullScan();
 }
 
 void LocationSync::MaybeLimitTrash() {
@@ -363,49 +380,6 @@ bool LocationSync::NothingElseUnderWay() const {
          context_.dirty.size() <= gate_->waiting() + context_.failures.size();
 }
 
-void LocationSync::ConfirmHeld() {
-  context_.mailbox.Post([this] {
-    log_->Info("{}: {} deletions were confirmed", directory_->description(), gate_->held_entries());
-    gate_->Confirm();
-  });
-}
-
-void LocationSync::UndoHeld() {
-  context_.mailbox.Post([this] {
-    const uint64_t entries = gate_->held_entries();
-    if (absl::Status restored = Restore(gate_->TakeHeld()); !restored.ok()) {
-      // They are missing still, and will be held again.
-      log_->Error("{}: cannot undo: {}", directory_->description(), Describe(restored));
-      observer_->RequestFullScan();
-      return;
-    }
-    log_->Info("{}: {} deletions were undone; fetching what was deleted here",
-               directory_->description(), entries);
-  });
-}
-
-// What the folder holds at and below `paths` counts as news from there. All of it or nothing: a
-// part left over would be few enough to be passed on.
-absl::Status LocationSync::Restore(const std::vector<RelPath>& paths) {
-  State::Transaction transaction(state_.get());
-  std::vector<RelPath> back = paths;
-  for (const RelPath& path : paths) {
-    FS_ASSIGN_OR_RETURN(const std::vector<BaseRow> rows, state_->BaseTree(path));
-    for (const BaseRow& row : rows) {
-      FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state_->GetRemote(row.entry.path));
-      if (!remote.has_value()) FS_RETURN_IF_ERROR(state_->PutRemote(row.entry));
-      FS_RETURN_IF_ERROR(state_->DeleteBase(row.entry.path));
-      back.push_back(row.entry.path);
-    }
-  }
-  FS_RETURN_IF_ERROR(transaction.Commit());
-  for (const RelPath& path : back) {
-    context_.restoring.insert(path);
-    context_.Dirty(path);
-  }
-  return absl::OkStatus();
-}
-
 // Halted: nothing is decided until the reason is gone.
 void LocationSync::HandleHalt() {
   const absl::Time now = clock_->Now();
@@ -422,7 +396,7 @@ void LocationSync::HandleHalt() {
   if (!CheckRootForDeletions().ok()) return;
   log_->Info("{} is as it was; going on", directory_->description());
   context_.halt = absl::OkStatus();
-  observer_->RequestFullScan();
+  RequestFullScan();
   // What was received and could not be recorded comes again.
   link_->Disconnect();
 }
@@ -457,6 +431,7 @@ void LocationSync::Step(absl::Duration wait) {
     MaybeLimitTrash();
     HandleRuleChanges();
     moved = WorkFlows() || moved;
+    ReportConflicts();
   }
   if (observer_ != nullptr) observer_->SetCongested(context_.dirty.size() > kCongestedFrom);
   if (!moved || clock_->Now() - status_published_ >= kStatusInterval) PublishStatus();
@@ -468,6 +443,7 @@ absl::Duration LocationSync::UntilNext(absl::Duration most) const {
   absl::Time next = now + most;
   if (context_.halt.ok()) {
     if (connection_ == Connection::kIdle) next = std::min(next, next_connect_);
+    next = std::min(next, reporter_.NextTime());
     if (context_.welcome.has_value() && !commit_->Resolving() && hold_local_until_ == 0 &&
         !Looking()) {
       next = std::min(next, context_.dirty.NextTime());

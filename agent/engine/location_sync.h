@@ -17,11 +17,13 @@
 #include "absl/synchronization/mutex.h"
 #include "agent/engine/apply_flow.h"
 #include "agent/engine/commit_flow.h"
+#include "agent/engine/conflict_reporter.h"
 #include "agent/engine/engine_context.h"
 #include "agent/engine/location_options.h"
 #include "agent/engine/location_parts.h"
 #include "agent/engine/observer.h"
 #include "agent/engine/pending_list.h"
+#include "agent/engine/rename_follow.h"
 #include "agent/engine/sync_status.h"
 
 namespace filesync {
@@ -75,6 +77,21 @@ class LocationSync final : public LinkListener {
   // From any thread: how many files' contents were moved.
   uint64_t FilesMoved() const { return context_.progress.finished(); }
 
+  // From any thread, and not for ever: an engine that does not answer within seconds is
+  // Unavailable.
+  // What waits for a person here, by path; at most `limit`.
+  absl::StatusOr<std::vector<HeldConflict>> ListHeldConflicts(size_t limit);
+  // Whether `path` is held, or a decision about it is being carried out. An error is why that
+  // failed last; it is tried again.
+  enum class ConflictState : uint8_t { kNone, kHeld, kUnderWay };
+  absl::StatusOr<ConflictState> StateOfConflict(const RelPath& path);
+  // Settles what is held at `path`, as it is by now: once, whatever the policies say. Ok: it is
+  // being carried out. NotFound: nothing is held there; Unavailable: the server is not reached.
+  absl::Status ResolveConflict(const RelPath& path, ConflictPolicy keep);
+  // Settles a conflict copy: it goes, or takes the place of what stands under the name. What
+  // loses goes to the trash. NotFound, FailedPrecondition.
+  absl::Status ResolveCopy(const RelPath& copy, bool keep_copy);
+
   // From any thread. A pause by a person outlasts restarts; what changes meanwhile is noticed,
   // and is sent and received afterwards.
   void SetPaused(bool paused);
@@ -86,6 +103,7 @@ class LocationSync final : public LinkListener {
   void OnWelcome(WelcomeInfo welcome) override;
   void OnChanges(RemoteSlice slice) override;
   void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) override;
+  void OnConflictsRecorded() override;
   void OnGoingAway(absl::Duration reconnect_after) override;
   void OnClosed(absl::Status status) override;
 
@@ -93,6 +111,7 @@ class LocationSync final : public LinkListener {
   LocationSync(LocationSyncOptions options, LocationParts parts, Clock* clock, Logger* log);
 
   absl::Status Begin();
+  void StartEngine();
   absl::Status CheckStateBelongsHere();
   absl::Status StartOver(std::string_view why);
   ObserverEvents MakeObserverEvents();
@@ -110,9 +129,16 @@ class LocationSync final : public LinkListener {
   void HandleHalt();
   absl::Status CheckRootForDeletions();
   absl::Status Restore(const std::vector<RelPath>& paths);
+  template <typename Result>
+  absl::StatusOr<Result> Ask(std::function<Result()> question);
+  absl::Status SettleCopy(const RelPath& copy, bool keep_copy);
   bool NothingElseUnderWay() const;
   bool WorkFlows();
   bool Looking() const;
+  void ReportConflicts();
+  void RequestFullScan() {
+    if (observer_ != nullptr) observer_->RequestFullScan();
+  }
   void PublishStatus();
   PendingList ListPending(size_t limit);
   std::optional<PendingPath> Waiting(const RelPath& path);
@@ -129,6 +155,8 @@ class LocationSync final : public LinkListener {
   FilePreparer preparer_;
   Filters filters_;
   EngineContext context_;
+  RenameFollower follower_{&context_};
+  ConflictReporter reporter_{&context_};
   std::unique_ptr<Observer> observer_;
 
   enum class Connection : uint8_t { kIdle, kConnecting, kOpen };

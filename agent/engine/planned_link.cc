@@ -88,6 +88,16 @@ absl::Status PlannedLink::SendCommit(uint64_t batch, const std::vector<Change>& 
   return inner_->SendCommit(batch, changes, {});
 }
 
+absl::Status PlannedLink::SendHeldConflicts(const ConflictReport&) {
+  LinkListener* listener = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    listener = listener_;
+  }
+  if (listener != nullptr) listener->OnConflictsRecorded();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<ChunkUpload>> PlannedLink::Upload(FolderId, const std::string&) {
   return std::unique_ptr<ChunkUpload>(std::make_unique<NoUpload>());
 }

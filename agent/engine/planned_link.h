@@ -1,10 +1,10 @@
 // PlannedLink: a server link for dry runs. The server is only looked at; commits are answered
 // here, by a copy of the folder that decides as the server would, and change nothing there.
 //
-// Invariants: nothing is committed or uploaded, the agent is not registered. Commits are answered
-// once the whole folder, as it was when the stream began, is in the copy; what is committed there
-// later is not seen. A batch that an earlier stream sent and whose answer was lost is asked for
-// at the server, which remembers it. Thread-safe. Threads: one that answers commits.
+// Invariants: nothing is committed, uploaded or reported, the agent is not registered. Commits are
+// answered once the whole folder, as it was when the stream began, is in the copy; what is
+// committed there later is not seen. A batch that an earlier stream sent and whose answer was lost
+// is asked for at the server, which remembers it. Thread-safe. Threads: one that answers commits.
 #pragma once
 
 #include <deque>
@@ -33,6 +33,7 @@ class PlannedLink final : public ServerLink, private LinkListener {
   absl::Status SendCommit(uint64_t batch, const std::vector<Change>& changes,
                           const std::vector<TravellingChunk>& inline_chunks) override;
   absl::Status SendApplied(const Cursor&) override { return absl::OkStatus(); }
+  absl::Status SendHeldConflicts(const ConflictReport& report) override;
   // None: so none is read again or sent.
   absl::StatusOr<std::vector<ChunkId>> FindMissingChunks(FolderId,
                                                          const std::vector<ChunkId>&) override {
@@ -58,6 +59,7 @@ class PlannedLink final : public ServerLink, private LinkListener {
   void OnWelcome(WelcomeInfo welcome) override;
   void OnChanges(RemoteSlice slice) override;
   void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) override;
+  void OnConflictsRecorded() override {}
   void OnGoingAway(absl::Duration reconnect_after) override;
   void OnClosed(absl::Status status) override;
 

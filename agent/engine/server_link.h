@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "libs/content/content.h"
 #include "libs/metadata/metadata_store.h"
+#include "libs/model/conflict.h"
 #include "libs/model/entry.h"
 
 namespace filesync {
@@ -62,6 +63,8 @@ class LinkListener {
   virtual void OnChanges(RemoteSlice slice) = 0;
   // `failure` not empty: the batch as a whole failed, nothing of it was committed.
   virtual void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) = 0;
+  // The server keeps the last report of conflicts.
+  virtual void OnConflictsRecorded() = 0;
   // The server asks to come back after this long.
   virtual void OnGoingAway(absl::Duration reconnect_after) = 0;
   // The stream is over; always the last call of a connection.
@@ -92,6 +95,8 @@ class ServerLink {
   virtual absl::Status SendCommit(uint64_t batch, const std::vector<Change>& changes,
                                   const std::vector<TravellingChunk>& inline_chunks) = 0;
   virtual absl::Status SendApplied(const Cursor& cursor) = 0;
+  // All that waits for a person here; OnConflictsRecorded follows.
+  virtual absl::Status SendHeldConflicts(const ConflictReport& report) = 0;
 
   // Any number of ids; the link splits them into messages.
   virtual absl::StatusOr<std::vector<ChunkId>> FindMissingChunks(

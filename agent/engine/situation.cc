@@ -68,7 +68,8 @@ bool Situation::LocalUnchanged() const {
 
 bool Situation::NeedsContent() const {
   const bool known = base.has_value() && SameStat(look.entry, *base);
-  return is_file() && !known && !file.has_value() && !moved_from.has_value();
+  return is_file() && !known && !file.has_value() && !moved_from.has_value() &&
+         !follows.has_value();
 }
 
 uint64_t Situation::BaseVersion() const {
@@ -117,6 +118,15 @@ bool Situation::NothingToDecide(Mode mode) const {
   return mode == Mode::kDestinationBackup || (mode == Mode::kSourceBackup && absent());
 }
 
+HeldConflict ToHeldConflict(const Situation& situation) {
+  HeldConflict held;
+  held.path = situation.path;
+  if (situation.present()) held.local = ToConflictSide(situation.LocalEntryNow());
+  if (situation.remote.has_value()) held.remote = ToConflictSide(*situation.remote);
+  if (situation.base.has_value()) held.base_version = situation.base->entry.version;
+  return held;
+}
+
 absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
   Situation situation;
   situation.path = path;
@@ -142,7 +152,7 @@ Action Decide(const EngineContext& context, const Situation& situation) {
   std::optional<Entry> base;
   if (situation.base.has_value()) base = situation.base->entry;
   return Reconcile(base, LocalSide(situation, context.clock->Now()), RemoteSide(situation),
-                   context.mode, context.policies.For(situation.path));
+                   context.mode, context.PolicyFor(situation.path));
 }
 
 }  // namespace filesync

@@ -21,6 +21,8 @@ struct Situation {
   std::optional<Content> origin;
   // The base row of where it was moved from, read or not: what it carried is carried on.
   std::optional<BaseRow> previous;
+  // A file that was moved here, not edited: what the folder has where it was, edited there.
+  std::optional<Entry> follows;
   // How often it was found being written before.
   int busy_attempts = 0;
   // Why what was decided was decided.
@@ -54,6 +56,9 @@ struct Situation {
     return file ? file->fingerprint : look.entry.fingerprint;
   }
 };
+
+// The two sides, for people.
+HeldConflict ToHeldConflict(const Situation& situation);
 
 // Looks at `path`: the location, the base, and the remote entry that waits for it.
 absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path);

@@ -176,6 +176,13 @@ absl::StatusOr<ApplyResult> FaultyLocation::Move(const RelPath& from, const Fing
   return inner_->Move(from, expected, to);
 }
 
+absl::StatusOr<ApplyResult> FaultyLocation::MoveOver(const RelPath& from,
+                                                     const Fingerprint& expected, const RelPath& to,
+                                                     const Fingerprint& replaced) {
+  FS_RETURN_IF_ERROR(fault_("MoveOver", from));
+  return inner_->MoveOver(from, expected, to, replaced);
+}
+
 absl::Status FaultyLocation::SyncDirectories(std::span<const RelPath> directories) {
   FS_RETURN_IF_ERROR(fault_("SyncDirectories", RelPath()));
   return inner_->SyncDirectories(directories);

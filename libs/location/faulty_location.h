@@ -52,6 +52,8 @@ class FaultyLocation final : public LocalDirectory {
   absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) override;
   absl::StatusOr<ApplyResult> Move(const RelPath& from, const Fingerprint& expected,
                                    const RelPath& to) override;
+  absl::StatusOr<ApplyResult> MoveOver(const RelPath& from, const Fingerprint& expected,
+                                       const RelPath& to, const Fingerprint& replaced) override;
   absl::Status SyncDirectories(std::span<const RelPath> directories) override;
   absl::StatusOr<std::unique_ptr<Watcher>> NewWatcher() override;
   absl::Status CleanUp() override;

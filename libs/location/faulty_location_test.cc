@@ -55,6 +55,7 @@ class FaultyLocationTest : public testing::Test {
       if (count(set.status())) fingerprint = set->fingerprint;
       const auto attributes = location_.SetAttributes(file, fingerprint, Attributes());
       if (count(attributes.status())) fingerprint = attributes->fingerprint;
+      count(location_.MoveOver(file, fingerprint, moved, fingerprint).status());
       const auto result = location_.Move(file, fingerprint, moved);
       if (count(result.status())) fingerprint = result->fingerprint;
       count(location_.Remove(moved, fingerprint).status());
@@ -99,8 +100,8 @@ INSTANTIATE_TEST_SUITE_P(Each, FaultyCallTest,
                                          "Staged.Append", "Staged.SetMetadata", "SyncStaged",
                                          "InstallFile", "InstallSymlink", "MakeDirectory",
                                          "SetMetadata", "SetAttributes", "Remove", "Move",
-                                         "SyncDirectories", "NewWatcher", "Watcher.Watch",
-                                         "CleanUp", "LimitTrash"));
+                                         "MoveOver", "SyncDirectories", "NewWatcher",
+                                         "Watcher.Watch", "CleanUp", "LimitTrash"));
 
 TEST_P(FaultyCallTest, FailsWhenTold) {
   failing_ = GetParam();

@@ -265,6 +265,14 @@ class PosixDirectory final : public LocalDirectory {
                            std::string(to.Name()));
   }
 
+  absl::StatusOr<ApplyResult> MoveOver(const RelPath& from, const Fingerprint& expected,
+                                       const RelPath& to, const Fingerprint& replaced) override {
+    FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
+    FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
+    return placement_.MoveOver(from_parent.get(), std::string(from.Name()), expected,
+                               to_parent.get(), std::string(to.Name()), replaced);
+  }
+
   absl::Status SyncDirectories(std::span<const RelPath> directories) override {
     const std::set<RelPath> distinct(directories.begin(), directories.end());
     if (distinct.size() >= kSyncAllFrom) return SyncAll();

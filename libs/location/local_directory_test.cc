@@ -585,6 +585,39 @@ TEST_P(LocalDirectoryTest, MovesOnlyWhatWasExpectedAndOverNothing) {
   EXPECT_FALSE(tree_.Exists("free"));
 }
 
+TEST_P(LocalDirectoryTest, MovesOverAnotherFileWhichIsKept) {
+  tree_.Mkdir("a");
+  tree_.Write("a/from", "one");
+  tree_.Write("to", "two");
+  const uint64_t inode = Now("a/from").inode;
+  const auto result = location_->MoveOver(P("a/from"), Now("a/from"), P("to"), Now("to"));
+  ExpectKind(result, ApplyKind::kApplied);
+  EXPECT_EQ(result->fingerprint, Now("to"));
+  EXPECT_EQ(Now("to").inode, inode);
+  EXPECT_EQ(tree_.Read("to"), "one");
+  EXPECT_FALSE(tree_.Exists("a/from"));
+  EXPECT_EQ(tree_.Contents(".syncagent/trash"), std::vector<std::string>{"two"});
+}
+
+TEST_P(LocalDirectoryTest, MovesOverOnlyWhatWasExpected) {
+  tree_.Write("from", "one");
+  tree_.Write("to", "two");
+  tree_.Write("other", "three");
+  tree_.Mkdir("directory");
+  const Fingerprint from = Now("from");
+  ExpectKind(location_->MoveOver(P("from"), Now("other"), P("to"), Now("to")), ApplyKind::kChanged);
+  ExpectKind(location_->MoveOver(P("from"), from, P("to"), Now("other")), ApplyKind::kChanged);
+  ExpectKind(location_->MoveOver(P("from"), from, P("gone"), Now("to")), ApplyKind::kChanged);
+  ExpectKind(location_->MoveOver(P("from"), from, P("directory"), Now("directory")),
+             ApplyKind::kChanged);
+  ExpectKind(location_->MoveOver(P("directory"), Now("directory"), P("to"), Now("to")),
+             ApplyKind::kChanged);
+  EXPECT_EQ(location_->MoveOver(P("gone"), from, P("to"), Now("to")).status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(tree_.Read("from"), "one");
+  EXPECT_EQ(tree_.Read("to"), "two");
+}
+
 // ---- long paths, syncing, cleaning ----
 
 TEST_P(LocalDirectoryTest, PathsAsLongAsRelPathAllows) {

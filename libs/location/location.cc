@@ -22,4 +22,11 @@ bool Fingerprint::SameButCtime(const Fingerprint& other) const {
          mtime_ns == other.mtime_ns;
 }
 
+absl::StatusOr<ApplyResult> Location::MoveOver(const RelPath& from, const Fingerprint& expected,
+                                               const RelPath& to, const Fingerprint& replaced) {
+  absl::StatusOr<ApplyResult> removed = Remove(to, replaced);
+  if (!removed.ok() || removed->kind != ApplyKind::kApplied) return removed;
+  return Move(from, expected, to);
+}
+
 }  // namespace filesync

@@ -217,6 +217,10 @@ class Location {
   // One rename(2), of a file or a whole directory; nothing may stand at `to`.
   virtual absl::StatusOr<ApplyResult> Move(const RelPath& from, const Fingerprint& expected,
                                            const RelPath& to) = 0;
+  // The same for a file or symlink in place of another one, `replaced`, which goes to the trash;
+  // one exchange where the location can. Dying in between may leave what is replaced at `from`.
+  virtual absl::StatusOr<ApplyResult> MoveOver(const RelPath& from, const Fingerprint& expected,
+                                               const RelPath& to, const Fingerprint& replaced);
   // Makes the names installed, removed and moved in these directories durable, grouped.
   virtual absl::Status SyncDirectories(std::span<const RelPath> directories) = 0;
 

@@ -79,6 +79,47 @@ absl::StatusOr<ApplyResult> Placement::Move(int from_parent, const std::string& 
   return Applied(now);
 }
 
+absl::StatusOr<ApplyResult> Placement::MoveOver(int from_parent, const std::string& from_name,
+                                                const Fingerprint& expected, int to_parent,
+                                                const std::string& to_name,
+                                                const Fingerprint& replaced) const {
+  FS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenBeneath(from_parent, from_name, O_PATH | O_NOFOLLOW));
+  FS_ASSIGN_OR_RETURN(const struct stat before, StatFd(fd.get()));
+  if (S_ISDIR(before.st_mode) || !ToFingerprint(before).SameButCtime(expected)) {
+    return SomethingElse();
+  }
+  const absl::StatusOr<struct stat> target = StatAt(to_parent, to_name);
+  if (!target.ok()) {
+    if (ErrnoOf(target.status()) == ENOENT) return SomethingElse();
+    return target.status();
+  }
+  if (S_ISDIR(target->st_mode) || !IsAsExpected(*target, replaced)) return SomethingElse();
+  if (renameat2(from_parent, from_name.c_str(), to_parent, to_name.c_str(), RENAME_EXCHANGE) != 0) {
+    const int error = errno;
+    if (error == ENOENT) return SomethingElse();
+    if (!NotSupported(error)) return ErrnoStatus(error, "rename");
+    FS_ASSIGN_OR_RETURN(const ApplyResult removed, Remove(to_parent, to_name, replaced));
+    if (removed.kind != ApplyKind::kApplied) return removed;
+    return Move(from_parent, from_name, expected, to_parent, to_name);
+  }
+  const absl::StatusOr<struct stat> in = StatAt(to_parent, to_name);
+  const bool ours = in.ok() && in->st_ino == before.st_ino && in->st_dev == before.st_dev;
+  const absl::StatusOr<struct stat> out = StatAt(from_parent, from_name);
+  const bool expected_out = out.ok() && ToFingerprint(*out).SameButCtime(replaced);
+  if (ours && !expected_out) {
+    // Saved between the look and the exchange: both go back.
+    (void)renameat2(from_parent, from_name.c_str(), to_parent, to_name.c_str(), RENAME_EXCHANGE);
+    return SomethingElse();
+  }
+  if (expected_out) {
+    FS_RETURN_IF_ERROR(RemoveIntoTrash(from_parent, from_name, replaced).status());
+  }
+  // A newer save of either has the new name: it keeps it.
+  if (!ours) return SomethingElse();
+  FS_ASSIGN_OR_RETURN(const struct stat now, StatSince(fd.get(), before));
+  return Applied(now);
+}
+
 std::string Placement::TrashName(const std::string& name) const {
   return fmt::format("{}-{}-{}", absl::ToUnixSeconds(clock_->Now()), HexEncode(RandomBytes(4)),
                      name.substr(0, kTrashNameBytes));

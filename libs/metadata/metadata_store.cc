@@ -11,6 +11,7 @@
 #include "libs/base/coding.h"
 #include "libs/base/status.h"
 #include "libs/metadata/commit.h"
+#include "libs/metadata/conflicts.h"
 #include "libs/metadata/keys.h"
 #include "libs/metadata/opening.h"
 #include "libs/metadata/records.h"
@@ -271,6 +272,20 @@ class KvMetadataStore final : public MetadataStore {
     return agents;
   }
 
+  absl::StatusOr<ConflictNews> PutConflicts(FolderId folder, const std::string& agent_id,
+                                            const std::string& agent_name,
+                                            const ConflictReport& report) override {
+    FS_RETURN_IF_ERROR(Find(folder).status());
+    return WriteConflicts(kv_, folder, agent_id, agent_name, report, Nanoseconds(*clock_));
+  }
+
+  absl::StatusOr<ConflictPage> ListConflicts(FolderId folder, const RelPath& prefix,
+                                             const std::optional<ConflictPosition>& after,
+                                             size_t limit) override {
+    FS_RETURN_IF_ERROR(Find(folder).status());
+    return ReadConflicts(kv_, folder, prefix, after, limit);
+  }
+
   absl::Status CloseCleanly() override { return MarkCleanStop(kv_); }
 
  private:
@@ -413,9 +428,9 @@ class KvMetadataStore final : public MetadataStore {
 }  // namespace
 
 std::vector<std::pair<std::string, bool>> MetadataTables() {
-  return {{"system", false},  {"incarnations", false}, {"folders", false},
-          {"batches", false}, {"entries", false},      {"changes", false},
-          {"history", false}, {"membership", false},   {"agents", false}};
+  return {{"system", false},  {"incarnations", false}, {"folders", false}, {"batches", false},
+          {"entries", false}, {"changes", false},      {"history", false}, {"membership", false},
+          {"agents", false},  {"conflicts", false}};
 }
 
 absl::StatusOr<std::unique_ptr<MetadataStore>> OpenMetadataStore(KvStore* kv, const Clock* clock,

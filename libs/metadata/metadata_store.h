@@ -18,6 +18,7 @@
 #include "libs/base/clock.h"
 #include "libs/chunking/content_list.h"
 #include "libs/kv/kv_store.h"
+#include "libs/model/conflict.h"
 #include "libs/model/entry.h"
 
 namespace filesync {
@@ -80,6 +81,34 @@ struct AgentRecord {
   FolderId folder = 0;
   Cursor cursor;
   int64_t last_seen_ns = 0;
+};
+
+// A conflict that an agent reported.
+struct ConflictRecord {
+  HeldConflict conflict;
+  std::string agent_id;  // 16 bytes
+  std::string agent_name;
+  int64_t since_ns = 0;  // first reported, by the server's clock
+  uint64_t omitted = 0;  // of a row without a path
+};
+
+// What a report changed.
+struct ConflictNews {
+  std::vector<ConflictRecord> held;     // new, or with another side than before
+  std::vector<ConflictRecord> settled;  // reported before, and not any more
+};
+
+// Where a page of conflicts ends.
+struct ConflictPosition {
+  std::string agent_id;
+  RelPath path;
+};
+
+struct ConflictPage {
+  std::vector<ConflictRecord> conflicts;
+  uint64_t omitted = 0;  // held by these agents beyond what they list
+  bool more = false;     // another page follows, from `last` on
+  ConflictPosition last;
 };
 
 struct HistoryRecord {
@@ -145,6 +174,17 @@ class MetadataStore {
 
   virtual absl::Status PutAgent(const AgentRecord& record) = 0;  // unsynced
   virtual absl::StatusOr<std::vector<AgentRecord>> ListAgents(FolderId folder) = 0;
+
+  // Takes the place of all that this agent reported before; unsynced. The report keeps the limits
+  // of the protocol. Two reports of one agent must not run at once.
+  virtual absl::StatusOr<ConflictNews> PutConflicts(FolderId folder, const std::string& agent_id,
+                                                    const std::string& agent_name,
+                                                    const ConflictReport& report) = 0;
+  // What agents hold at or below `prefix`, by agent and path, after `after` (nullopt: from the
+  // start); at most `limit`, and fewer when much had to be looked at.
+  virtual absl::StatusOr<ConflictPage> ListConflicts(FolderId folder, const RelPath& prefix,
+                                                     const std::optional<ConflictPosition>& after,
+                                                     size_t limit) = 0;
 
   // Writes the clean-stop mark, as the last write. No call may follow.
   virtual absl::Status CloseCleanly() = 0;

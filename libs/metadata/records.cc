@@ -115,6 +115,27 @@ absl::StatusOr<Entry> FromStored(const RelPath& path, const storage::StoredEntry
   return entry;
 }
 
+void ToStored(const ConflictSide& side, storage::StoredConflictSide* stored) {
+  stored->set_type(static_cast<uint32_t>(side.type));
+  stored->set_size(side.size);
+  stored->set_mtime_ns(side.mtime_ns);
+  stored->set_short_hash(side.short_hash);
+  stored->set_version(side.version);
+  stored->set_author(side.author);
+}
+
+absl::StatusOr<ConflictSide> FromStored(const storage::StoredConflictSide& stored) {
+  if (stored.type() > static_cast<uint32_t>(EntryType::kSymlink)) {
+    return DataLoss("the store holds a conflict of the unknown type {}", stored.type());
+  }
+  return ConflictSide{static_cast<EntryType>(stored.type()),
+                      stored.size(),
+                      stored.mtime_ns(),
+                      stored.short_hash(),
+                      stored.version(),
+                      stored.author()};
+}
+
 }  // namespace
 
 std::string Encode(const Entry& entry, const RelPath& conflict_of) {
@@ -246,6 +267,34 @@ absl::StatusOr<AgentRecord> DecodeAgent(FolderId folder, std::string_view id,
   agent.cursor = {stored.incarnation(), stored.version()};
   agent.last_seen_ns = stored.last_seen_ns();
   return agent;
+}
+
+std::string Encode(const ConflictRecord& record) {
+  storage::StoredConflict stored;
+  if (!record.conflict.path.IsRoot()) {
+    ToStored(record.conflict.local, stored.mutable_local());
+    ToStored(record.conflict.remote, stored.mutable_remote());
+  }
+  stored.set_base_version(record.conflict.base_version);
+  stored.set_since_ns(record.since_ns);
+  stored.set_agent_name(record.agent_name);
+  stored.set_omitted(record.omitted);
+  return stored.SerializeAsString();
+}
+
+absl::StatusOr<ConflictRecord> DecodeConflict(const RelPath& path, std::string_view agent_id,
+                                              std::string_view bytes) {
+  FS_ASSIGN_OR_RETURN(const auto stored, Parse<storage::StoredConflict>(bytes, "conflict"));
+  ConflictRecord record;
+  record.conflict.path = path;
+  FS_ASSIGN_OR_RETURN(record.conflict.local, FromStored(stored.local()));
+  FS_ASSIGN_OR_RETURN(record.conflict.remote, FromStored(stored.remote()));
+  record.conflict.base_version = stored.base_version();
+  record.agent_id = std::string(agent_id);
+  record.agent_name = stored.agent_name();
+  record.since_ns = stored.since_ns();
+  record.omitted = stored.omitted();
+  return record;
 }
 
 std::string Encode(const Incarnation& incarnation, int64_t started_at_ns, bool after_clean_stop) {

@@ -14,6 +14,7 @@
 #include "filesync/v1/types.pb.h"
 #include "libs/chunk_store/chunk_store.h"
 #include "libs/metadata/metadata_store.h"
+#include "libs/model/conflict.h"
 #include "libs/model/entry.h"
 
 namespace filesync {
@@ -58,6 +59,10 @@ absl::StatusOr<StoredChunk> FromProto(v1::PackedChunk&& proto);
 // At most kMaxIdsPerMessage ids of 32 bytes.
 absl::StatusOr<std::vector<ChunkId>> ChunkIdsFromProto(
     const google::protobuf::RepeatedPtrField<std::string>& ids);
+
+void ToProto(const ConflictReport& report, v1::HeldConflicts* proto);
+// At most kMaxReportedConflicts, each path once; the result is in path order.
+absl::StatusOr<ConflictReport> FromProto(const v1::HeldConflicts& proto);
 
 // Who says Hello, and what for.
 struct HelloFields {

@@ -8,6 +8,7 @@
 #include "libs/base/status.h"
 #include "libs/wire/convert.h"
 #include "libs/wire/grpc_status.h"
+#include "services/admin/list_conflicts.h"
 #include "services/admin/views.h"
 #include "services/admin/watch_stream.h"
 
@@ -223,6 +224,15 @@ absl::Status AdminService::AddAgents(const FolderInfo& folder, v1::ListAgentsRes
   });
   for (v1::AgentView& agent : agents) *response->add_agents() = std::move(agent);
   return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* AdminService::ListConflicts(grpc::CallbackServerContext* context,
+                                                      const v1::ListConflictsRequest* request,
+                                                      v1::ListConflictsResponse* response) {
+  return Answer(context, [this, request, response]() -> absl::Status {
+    FS_ASSIGN_OR_RETURN(const FolderInfo folder, FindFolder(request->folder()));
+    return filesync::ListConflicts(dependencies_, folder, *request, response);
+  });
 }
 
 grpc::ServerWriteReactor<v1::WatchEventsResponse>* AdminService::WatchEvents(

@@ -221,6 +221,9 @@ void SyncStream::HandleMessage(JobResult& result) {
     case v1::SyncRequest::kApplied:
       result.status = HandleApplied(request.applied());
       break;
+    case v1::SyncRequest::kHeldConflicts:
+      result.status = HandleConflicts(request.held_conflicts(), result);
+      break;
     case v1::SyncRequest::MESSAGE_NOT_SET:
       // From a newer agent; what must be understood is agreed on in Hello.
       break;
@@ -350,6 +353,20 @@ absl::Status SyncStream::HandleApplied(const v1::Applied& message) {
   }
   dependencies_->sessions->SetApplied(key, session_.applied, session_.last_seen);
   if (session_.last_seen - saved_at_ >= kSaveInterval) SaveAgent(session_.applied);
+  return absl::OkStatus();
+}
+
+absl::Status SyncStream::HandleConflicts(const v1::HeldConflicts& message, JobResult& result) {
+  FS_ASSIGN_OR_RETURN(const ConflictReport report, FromProto(message));
+  FS_ASSIGN_OR_RETURN(const ConflictNews news,
+                      dependencies_->metadata->PutConflicts(session_.folder, session_.agent_id,
+                                                            session_.agent_name, report));
+  result.outgoing.emplace_back().message.mutable_held_conflicts_recorded();
+  if (news.held.empty() && news.settled.empty()) return absl::OkStatus();
+  dependencies_->log->Info("folder {}: conflicts held by agent {}: {} new or changed, {} settled",
+                           session_.folder_name, session_.agent_name, news.held.size(),
+                           news.settled.size());
+  dependencies_->conflicts->Announce(session_.folder, news);
   return absl::OkStatus();
 }
 

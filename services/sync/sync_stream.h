@@ -74,6 +74,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   // Of a stream that only looks.
   absl::Status CheckObserver(const v1::Commit& message);
   absl::Status HandleApplied(const v1::Applied& message);
+  absl::Status HandleConflicts(const v1::HeldConflicts& message, JobResult& result);
   void ReadFeed(JobResult& result);
 
   absl::StatusOr<FolderInfo> OpenFolder(const std::string& name, bool create);

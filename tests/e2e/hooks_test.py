@@ -216,7 +216,7 @@ class HooksTest(harness.SyncTestCase):
 
     def test_wrong_commands_are_refused(self):
         for flag in ("--on-synced", "--on-conflict", "--on-error"):
-            for command, said in (("a | b", "sh -c"), ("a 'b", "not closed"), ("$HOME/x", "sh -c")):
+            for command, said in (("a | b", "sh -c"), ("a 'b", "closing"), ("$HOME/x", "sh -c")):
                 result = subprocess.run([SYNCAGENT, flag, command, self.base], capture_output=True,
                                         text=True, check=False, timeout=30)
                 self.assertEqual(2, result.returncode, command)

@@ -261,7 +261,7 @@ class SpellingTest(OutcomesTestCase):
                             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
                             timeout=10)
                         self.assertEqual(2, result.returncode, result.stdout + result.stderr)
-                        for word in (option, value, *accepted[option]):
+                        for word in (variable if by_name else option, value, *accepted[option]):
                             self.assertIn(word, result.stderr)
                         self.assertEqual([], os.listdir(directory))
 
