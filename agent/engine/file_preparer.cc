@@ -94,6 +94,8 @@ PreparedFile FilePreparer::Prepare(const PrepareRequest& request,
     if (!before.ok()) return Outcome(PreparedFile::Kind::kFailed, before.status());
   }
 
+  (*file)->AwaitWrites();
+
   const uint32_t average =
       request.exact ? request.previous_average
                     : ChunkSizes::ForFileSize(before->size, request.previous_average).average;
@@ -131,6 +133,7 @@ PreparedFile FilePreparer::Prepare(const PrepareRequest& request,
 bool FilePreparer::ReadsTheSame(LocalFile& file, const Fingerprint& before,
                                 const Content& content) {
   clock_->Sleep(kRacyWindow);
+  file.AwaitWrites();
   PreparedFile again;
   const absl::StatusOr<Fingerprint> now = file.Stat();
   return now.ok() && now->size >= before.size &&

@@ -31,6 +31,7 @@ class FaultyFile final : public LocalFile {
     return inner_->NameIsStillThis();
   }
   bool HasWriters() override { return inner_->HasWriters(); }
+  void AwaitWrites() override { inner_->AwaitWrites(); }
 
  private:
   const std::unique_ptr<LocalFile> inner_;

@@ -84,6 +84,10 @@ class LocalFile {
   virtual absl::StatusOr<bool> NameIsStillThis() = 0;
   // True when some process has it open for writing (or this can't be told).
   virtual bool HasWriters() = 0;
+  // Returns when the write(2) that is in progress now, if any, has ended, where the file system
+  // makes that known. A write stamps the file when it begins: what is read after Stat and this
+  // belongs to that stamp, or the stamp is another afterwards.
+  virtual void AwaitWrites() {}
 };
 
 // What of an entry's metadata a location could not store, and why; ok: nothing. No failure: it is

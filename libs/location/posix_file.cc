@@ -91,6 +91,12 @@ class PosixFile final : public LocalFile {
     return false;
   }
 
+  void AwaitWrites() override {
+    // Looking for a hole takes the lock that a write holds from its stamp to its last byte (tmpfs,
+    // ext4, btrfs).
+    (void)lseek(fd_.get(), 0, SEEK_HOLE);
+  }
+
  private:
   const UniqueFd fd_;
   const int root_;
