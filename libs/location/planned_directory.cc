@@ -99,6 +99,7 @@ class MovedFile final : public LocalFile {
   Attributes LookAtAttributes() override { return entry_.attributes; }
   absl::StatusOr<bool> NameIsStillThis() override { return file_->NameIsStillThis(); }
   bool HasWriters() override { return file_->HasWriters(); }
+  void AwaitWrites() override { file_->AwaitWrites(); }
 
  private:
   const std::unique_ptr<LocalFile> file_;
