@@ -40,7 +40,11 @@ std::string_view SyncStateName(SyncState state) {
 SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) const {
   if (!context_.halt.ok()) return SyncState::kHalted;
   if (Paused()) return SyncState::kPaused;
-  if (!context_.welcome.has_value()) return SyncState::kOffline;
+  if (!context_.welcome.has_value()) {
+    // A first attempt that is under way is no failure yet.
+    const bool connecting = connection_ == Connection::kConnecting && failures_in_a_row_ == 0;
+    return connecting ? SyncState::kSyncing : SyncState::kOffline;
+  }
   if (!scanned_ || (observer_ != nullptr && observer_->Scanning())) return SyncState::kScanning;
   const bool quiet = apply_->Idle() && commit_->Idle() && context_.in_flight.size() == 0 &&
                      cursor.version >= context_.head_version && hold_local_until_ == 0;

@@ -165,14 +165,15 @@ void WatchStream::OnSession(const SessionInfo& session, bool connected) {
 void WatchStream::OnConflicts(const ConflictNews& news) {
   const AgentNames names(*dependencies_, folder_);
   absl::MutexLock lock(&mutex_);
-  const auto add = [&](const ConflictRecord& record, bool held) {
-    if (sessions_.size() == kSessionEventsKept) sessions_.pop_front();
-    v1::WatchEventsResponse& event = sessions_.emplace_back();
-    v1::ConflictView& view =
-        held ? *event.mutable_conflict_held() : *event.mutable_conflict_settled();
-    view = ToView(record, names);
-    view.set_connected(true);
-  };
+  const auto add = [&](const ConflictRecord& record, bool held)
+                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                         if (sessions_.size() == kSessionEventsKept) sessions_.pop_front();
+                         v1::WatchEventsResponse& event = sessions_.emplace_back();
+                         v1::ConflictView& view = held ? *event.mutable_conflict_held()
+                                                       : *event.mutable_conflict_settled();
+                         view = ToView(record, names);
+                         view.set_connected(true);
+                       };
   for (const ConflictRecord& record : news.settled) add(record, false);
   for (const ConflictRecord& record : news.held) add(record, true);
   Pump();
