@@ -4,12 +4,14 @@
 
 #include "agent/cli/ask_commands.h"
 #include "agent/cli/conflicts_command.h"
+#include "agent/cli/doctor_command.h"
 #include "agent/cli/event_commands.h"
 #include "agent/cli/explain_commands.h"
 #include "agent/cli/invocation.h"
 #include "agent/cli/list_command.h"
 #include "agent/cli/resolve_command.h"
 #include "agent/cli/run_command.h"
+#include "agent/cli/versions_command.h"
 #include "libs/base/proc.h"
 
 namespace {
@@ -25,6 +27,7 @@ const std::map<std::string_view, Command>& CommandFunctions() {
       {"undo", filesync::RunHeld},       {"conflicts", filesync::RunConflicts},
       {"resolve", filesync::RunResolve}, {"events", filesync::RunEvents},
       {"config", filesync::RunConfig},   {"ignore test", filesync::RunIgnoreTest},
+      {"doctor", filesync::RunDoctor},   {"versions", filesync::RunVersions},
       {"help", filesync::RunHelp},       {"completion", filesync::RunCompletion},
       {"man", filesync::RunMan},
   };

@@ -89,6 +89,7 @@ grpc::ServerUnaryReactor* AdminService::GetServerInfo(grpc::CallbackServerContex
     response->set_server_id(HexEncode(metadata.ServerId()));
     response->set_incarnation(HexEncode(metadata.Incarnations().back().id));
     SetTimestamp(absl::ToUnixNanos(started_at_), response->mutable_started_at());
+    SetTimestamp(absl::ToUnixNanos(absl::Now()), response->mutable_now());
     response->set_folders(static_cast<uint32_t>(metadata.ListFolders().size()));
     response->set_connected_agents(static_cast<uint32_t>(dependencies_.sessions->Count()));
     return absl::OkStatus();
