@@ -39,6 +39,9 @@ class Filters {
 
   // Other options from now on; all directories count as changed. Rule files are read again.
   void Replace(FilterOptions options);
+  // The folder's own rules, which the server tells; beside the options. All directories count as
+  // changed. InvalidArgument: they stay as they were.
+  absl::Status SetFolderRules(const std::string& text);
 
   struct Judgement {
     bool ignored = false;
@@ -88,6 +91,7 @@ class Filters {
   std::atomic<bool> changed_ = false;
   absl::Mutex mutex_;
   IgnoreRules rules_ ABSL_GUARDED_BY(mutex_);
+  std::optional<IgnoreFile> folder_rules_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<RelPath, Texts> loaded_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> use_gitignore_;  // changed with mutex_ held
   std::vector<RelPath> changed_directories_ ABSL_GUARDED_BY(mutex_);

@@ -60,6 +60,7 @@ absl::StatusOr<WelcomeInfo> ToWelcome(const v1::Welcome& message) {
   if (limits.changes_per_message() > 0) welcome.changes_per_message = limits.changes_per_message();
   if (limits.changes_per_batch() > 0) welcome.changes_per_batch = limits.changes_per_batch();
   if (limits.inline_bytes() > 0) welcome.inline_bytes = limits.inline_bytes();
+  if (message.has_rules()) welcome.rules = message.rules().ignore();
   return welcome;
 }
 
@@ -433,6 +434,10 @@ class GrpcLink final : public ServerLink {
         if (response->notice().has_going_away()) {
           listener->OnGoingAway(
               absl::Milliseconds(response->notice().going_away().reconnect_after_ms()));
+        }
+        if (response->notice().has_rules()) {
+          listener->OnFolderRules(
+              std::move(*response->mutable_notice()->mutable_rules()->mutable_ignore()));
         }
         return absl::OkStatus();
       case v1::SyncResponse::kHeldConflictsRecorded:

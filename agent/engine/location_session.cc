@@ -42,6 +42,23 @@ void LocationSync::OnConflictsRecorded() {
   context_.mailbox.Post([this] { reporter_.OnRecorded(); });
 }
 
+void LocationSync::OnFolderRules(std::string rules) {
+  context_.mailbox.Post([this, rules = std::move(rules)] {
+    if (absl::Status taken = TakeFolderRules(rules); !taken.ok()) {
+      log_->Error("the folder's ignore rules can't be used: {}", Describe(taken));
+    }
+  });
+}
+
+// They are remembered, as they hold while the server is away too.
+absl::Status LocationSync::TakeFolderRules(const std::string& rules) {
+  FS_ASSIGN_OR_RETURN(const auto known, state_->GetMeta(kFolderRulesKey));
+  if (known.value_or("") == rules) return absl::OkStatus();
+  FS_RETURN_IF_ERROR(filters_.SetFolderRules(rules));
+  log_->Info("{}: the folder's ignore rules changed", directory_->description());
+  return state_->SetMeta(kFolderRulesKey, rules);
+}
+
 void LocationSync::OnGoingAway(absl::Duration reconnect_after) {
   context_.mailbox.Post([this, reconnect_after] {
     log_->Info("the server is stopping; coming back in {}", absl::FormatDuration(reconnect_after));
@@ -92,6 +109,7 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
     absl::MutexLock lock(&slices_mutex_);
     accepting_ = true;
   }
+  if (welcome.rules.has_value()) FS_RETURN_IF_ERROR(TakeFolderRules(*welcome.rules));
   FS_RETURN_IF_ERROR(commit_->Resend());
   apply_->SetStashing(commit_->Resolving() || options_.only.has_value());
   return absl::OkStatus();

@@ -142,6 +142,8 @@ absl::Status LocationSync::Begin() {
   }
   FS_RETURN_IF_ERROR(state_->SetMeta("folder", options_.folder));
   FS_RETURN_IF_ERROR(state_->SetMeta("server", options_.server));
+  FS_ASSIGN_OR_RETURN(const auto rules, state_->GetMeta(kFolderRulesKey));
+  if (rules.has_value()) FS_RETURN_IF_ERROR(filters_.SetFolderRules(*rules));
   return state_->SetMeta("agent_name", options_.agent_name);
 }
 

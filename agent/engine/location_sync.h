@@ -30,6 +30,8 @@ namespace filesync {
 
 // The state's setting that outlasts restarts; not empty: paused.
 inline constexpr char kPausedKey[] = "paused";
+// The folder's own ignore rules, as the server told them last.
+inline constexpr char kFolderRulesKey[] = "folder_rules";
 
 class LocationSync final : public LinkListener {
  public:
@@ -104,6 +106,7 @@ class LocationSync final : public LinkListener {
   void OnChanges(RemoteSlice slice) override;
   void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) override;
   void OnConflictsRecorded() override;
+  void OnFolderRules(std::string rules) override;
   void OnGoingAway(absl::Duration reconnect_after) override;
   void OnClosed(absl::Status status) override;
 
@@ -125,6 +128,7 @@ class LocationSync final : public LinkListener {
   bool Paused() const { return paused_ || resting_until_ > absl::InfinitePast(); }
   void HoldConnection();
   void MaybeRescan();
+  absl::Status TakeFolderRules(const std::string& rules);
   void MaybeLimitTrash();
   void HandleHalt();
   absl::Status CheckRootForDeletions();

@@ -60,6 +60,8 @@ class PlannedLink final : public ServerLink, private LinkListener {
   void OnChanges(RemoteSlice slice) override;
   void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) override;
   void OnConflictsRecorded() override {}
+  // What came after the stream began is not seen.
+  void OnFolderRules(std::string) override {}
   void OnGoingAway(absl::Duration reconnect_after) override;
   void OnClosed(absl::Status status) override;
 

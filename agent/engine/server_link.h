@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct WelcomeInfo {
   size_t changes_per_message = 1000;
   size_t changes_per_batch = 200'000;
   size_t inline_bytes = 64 << 10;
+  // The folder's own ignore rules, as the text of a .syncignore file; nullopt: the server has none
+  // to tell of.
+  std::optional<std::string> rules;
 };
 
 struct RemoteSlice {
@@ -65,6 +69,8 @@ class LinkListener {
   virtual void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) = 0;
   // The server keeps the last report of conflicts.
   virtual void OnConflictsRecorded() = 0;
+  // The folder's own ignore rules are these from now on.
+  virtual void OnFolderRules(std::string rules) = 0;
   // The server asks to come back after this long.
   virtual void OnGoingAway(absl::Duration reconnect_after) = 0;
   // The stream is over; always the last call of a connection.

@@ -16,6 +16,7 @@
 #include "libs/metadata/opening.h"
 #include "libs/metadata/records.h"
 #include "libs/metadata/version_allocator.h"
+#include "libs/paths/ignore_file.h"
 #include "libs/paths/rel_path.h"
 
 namespace filesync {
@@ -36,6 +37,8 @@ absl::Status CheckFolderName(const std::string& name) {
   }
   return absl::OkStatus();
 }
+
+constexpr std::string_view kFolderRulesName = "the folder's rules";
 
 // One folder's lock and published state.
 struct FolderState {
@@ -100,6 +103,26 @@ class KvMetadataStore final : public MetadataStore {
     std::sort(folders.begin(), folders.end(),
               [](const FolderInfo& a, const FolderInfo& b) { return a.name < b.name; });
     return folders;
+  }
+
+  absl::StatusOr<FolderInfo> SetFolderRules(FolderId id, const std::string& rules) override {
+    if (rules.size() > kMaxFolderRulesBytes) {
+      return InvalidArgument("a folder's rules take {} KiB at most", kMaxFolderRulesBytes >> 10);
+    }
+    FS_RETURN_IF_ERROR(
+        IgnoreFile::Parse(IgnoreSource::kFolder, RelPath(), kFolderRulesName, rules).status());
+    FS_ASSIGN_OR_RETURN(FolderState * folder, Find(id));
+    // A commit writes the folder's row too.
+    absl::MutexLock commit_lock(&folder->commit_mutex);
+    FS_RETURN_IF_ERROR(Poisoned());
+    FS_ASSIGN_OR_RETURN(FolderInfo info, GetFolder(id));
+    info.rules = rules.empty() ? nullptr : std::make_shared<const std::string>(rules);
+    KvBatch batch;
+    batch.Put(keys::kFolders, keys::Folder(id), records::Encode(info));
+    FS_RETURN_IF_ERROR(kv_->Write(batch, /*synced=*/true));
+    absl::MutexLock lock(&folder->mutex);
+    folder->info = info;
+    return info;
   }
 
   absl::StatusOr<CommitResult> Commit(const CommitRequest& request,

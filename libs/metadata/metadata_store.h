@@ -26,6 +26,7 @@ namespace filesync {
 using FolderId = uint64_t;
 
 inline constexpr size_t kMaxFolderNameBytes = 128;
+inline constexpr size_t kMaxFolderRulesBytes = 64 << 10;
 
 struct FolderInfo {
   FolderId id = 0;
@@ -34,6 +35,8 @@ struct FolderInfo {
   uint64_t live_entries = 0;  // files, directories, symlinks
   uint64_t live_bytes = 0;    // sum of live files' sizes
   int64_t created_at_ns = 0;
+  // Ignore rules that hold for all agents, as the text of a .syncignore file; null: none.
+  std::shared_ptr<const std::string> rules;
 };
 
 enum class RejectReason : uint8_t {
@@ -134,6 +137,9 @@ class MetadataStore {
   virtual absl::StatusOr<FolderInfo> GetFolder(const std::string& name) = 0;
   virtual absl::StatusOr<FolderInfo> GetFolder(FolderId id) = 0;
   virtual std::vector<FolderInfo> ListFolders() = 0;
+  // Replaces the folder's rules, durably. NotFound; InvalidArgument, with the line, when it is no
+  // text of rules or longer than kMaxFolderRulesBytes.
+  virtual absl::StatusOr<FolderInfo> SetFolderRules(FolderId folder, const std::string& rules) = 0;
 
   // The transaction. `lists` reads content list pieces. An error status means that nothing was
   // committed and nothing is known (retry with the same batch number). A batch number that is

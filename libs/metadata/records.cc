@@ -189,6 +189,7 @@ std::string Encode(const FolderInfo& folder) {
   stored.set_live_entries(folder.live_entries);
   stored.set_live_bytes(folder.live_bytes);
   stored.set_created_at_ns(folder.created_at_ns);
+  if (folder.rules != nullptr) stored.set_rules(*folder.rules);
   return stored.SerializeAsString();
 }
 
@@ -201,6 +202,7 @@ absl::StatusOr<FolderInfo> DecodeFolder(FolderId id, std::string_view bytes) {
   folder.live_entries = stored.live_entries();
   folder.live_bytes = stored.live_bytes();
   folder.created_at_ns = stored.created_at_ns();
+  if (!stored.rules().empty()) folder.rules = std::make_shared<const std::string>(stored.rules());
   return folder;
 }
 

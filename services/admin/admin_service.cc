@@ -133,6 +133,29 @@ grpc::ServerUnaryReactor* AdminService::CreateFolder(grpc::CallbackServerContext
   });
 }
 
+grpc::ServerUnaryReactor* AdminService::SetFolderRules(grpc::CallbackServerContext* context,
+                                                       const v1::SetFolderRulesRequest* request,
+                                                       v1::SetFolderRulesResponse* response) {
+  return Answer(context, [this, request, response]() -> absl::Status {
+    FS_ASSIGN_OR_RETURN(const FolderInfo found, FindFolder(request->folder()));
+    std::string rules;
+    for (const std::string& line : request->ignore()) {
+      if (line.find_first_of("\r\n") != std::string::npos) {
+        return InvalidArgument("ignore: expected one rule per item, without line breaks");
+      }
+      rules += line + "\n";
+    }
+    FS_ASSIGN_OR_RETURN(const FolderInfo folder,
+                        dependencies_.metadata->SetFolderRules(found.id, rules));
+    dependencies_.log->Info("folder {}: {} ignore rules for all agents", folder.name,
+                            request->ignore_size());
+    dependencies_.sessions->ForEachControl(
+        folder.id, [&rules](SessionControl& session) { session.TellRules(rules); });
+    *response->mutable_folder() = ToView(folder, ConnectedAgents(folder.id));
+    return absl::OkStatus();
+  });
+}
+
 grpc::ServerUnaryReactor* AdminService::ListEntries(grpc::CallbackServerContext* context,
                                                     const v1::ListEntriesRequest* request,
                                                     v1::ListEntriesResponse* response) {

@@ -53,6 +53,9 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* CreateFolder(grpc::CallbackServerContext* context,
                                          const v1::CreateFolderRequest* request,
                                          v1::CreateFolderResponse* response) override;
+  grpc::ServerUnaryReactor* SetFolderRules(grpc::CallbackServerContext* context,
+                                           const v1::SetFolderRulesRequest* request,
+                                           v1::SetFolderRulesResponse* response) override;
   grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* context,
                                         const v1::ListEntriesRequest* request,
                                         v1::ListEntriesResponse* response) override;

@@ -131,6 +131,15 @@ void SyncStream::GoAway(absl::Duration reconnect_after) {
   Pump();
 }
 
+void SyncStream::TellRules(const std::string& rules) {
+  absl::MutexLock lock(&mutex_);
+  if (ending_.has_value()) return;
+  Outgoing notice;
+  notice.message.mutable_notice()->mutable_rules()->set_ignore(rules);
+  outgoing_.push_back(std::move(notice));
+  Pump();
+}
+
 void SyncStream::EndLocked(const absl::Status& status, bool at_once) {
   // What went wrong after a peer's last message is still its stream's end.
   if (!ending_.has_value() || ending_->ok()) ending_ = status;
@@ -284,6 +293,8 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
   welcome->set_cursor_known(resume.known);
   welcome->set_last_batch(last_batch_);
   welcome->set_observing(observing_);
+  const auto rules = folder.rules;
+  welcome->mutable_rules()->set_ignore(rules == nullptr ? "" : *rules);
   dependencies_->log->Info("agent {} ({}) {} folder {} from {}, at version {} of {}",
                            hello.agent_name, HexEncode(hello.agent_id),
                            observing_ ? "looks at" : "connected to", folder.name, address_,
@@ -292,6 +303,12 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
   if (!observing_) {
     SaveAgent(session_.applied);
     key = dependencies_->sessions->Open(session_, weak_from_this());
+    // Replaced before anybody could tell this session.
+    FS_ASSIGN_OR_RETURN(const FolderInfo now, dependencies_->metadata->GetFolder(folder.id));
+    if (now.rules != rules) {
+      result.outgoing.emplace_back().message.mutable_notice()->mutable_rules()->set_ignore(
+          now.rules == nullptr ? "" : *now.rules);
+    }
   }
   absl::MutexLock lock(&mutex_);
   session_key_ = key;

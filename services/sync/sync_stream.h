@@ -43,6 +43,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
 
   void End(const absl::Status& status) override;
   void GoAway(absl::Duration reconnect_after) override;
+  void TellRules(const std::string& rules) override;
 
  private:
   struct Outgoing {
