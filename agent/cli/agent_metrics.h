@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "agent/engine/location_sync.h"
+#include "absl/time/time.h"
+#include "agent/engine/sync_status.h"
 #include "libs/telemetry/metrics.h"
 
 namespace filesync {

@@ -1,19 +1,28 @@
 #include "agent/cli/ask_commands.h"
 
-#include <google/protobuf/util/json_util.h>
-
+#include "absl/strings/numbers.h"
 #include "agent/cli/control.h"
-#include "agent/cli/display.h"
+#include "agent/cli/event_commands.h"
 #include "agent/cli/exit_code.h"
+#include "agent/cli/print_json.h"
+#include "agent/cli/progress_text.h"
 #include "libs/base/clock.h"
+#include "libs/base/files.h"
 #include "libs/base/status.h"
 
 namespace filesync {
 namespace {
 
-void Print(const control::v1::Status& status) {
-  auto row = [](const char* name, const std::string& value) {
-    if (!value.empty()) fmt::print("{:<12}{}\n", name, value);
+constexpr absl::Duration kPoll = absl::Milliseconds(100);
+// An agent that was just started does not answer yet.
+constexpr absl::Duration kGrace = absl::Seconds(5);
+
+}  // namespace
+
+std::vector<std::string> StatusLines(const control::v1::Status& status) {
+  std::vector<std::string> lines;
+  auto row = [&lines](const char* name, const std::string& value) {
+    if (!value.empty()) lines.push_back(fmt::format("{:<12}{}", name, value));
   };
   row("directory", status.directory());
   row("folder", status.folder());
@@ -43,51 +52,46 @@ void Print(const control::v1::Status& status) {
   held("held back", status.held_incoming_deletions(), status.held_incoming_replacements());
   if (status.conflicts() > 0) row("conflicts", fmt::format("{}", status.conflicts()));
   if (status.running()) {
-    row("traffic",
-        fmt::format("sent {}, received {}, saved {}", ForPeople(status.bytes_sent()),
-                    ForPeople(status.bytes_received()), ForPeople(status.bytes_saved())));
+    row("traffic", fmt::format("sent {}, received {}, saved {} (duplicates {}, compression {})",
+                               ForPeople(status.bytes_sent()), ForPeople(status.bytes_received()),
+                               ForPeople(status.bytes_saved()),
+                               ForPeople(status.bytes_saved_by_deduplication()),
+                               ForPeople(status.bytes_saved_by_compression())));
   }
   row("last error", status.last_error());
+  return lines;
 }
 
-constexpr absl::Duration kPoll = absl::Milliseconds(100);
-// An agent that was just started does not answer yet.
-constexpr absl::Duration kGrace = absl::Seconds(5);
-
-int Complain(const absl::Status& status) {
-  fmt::print(stderr, "syncagent: {}\n", ToStd(status.message()));
-  return absl::IsNotFound(status) ? kExitUsage : kExitSomeFailed;
-}
-
-int PrintJson(const google::protobuf::Message& message) {
-  std::string json;
-  google::protobuf::util::JsonPrintOptions print;
-  print.add_whitespace = true;
-  if (!google::protobuf::util::MessageToJsonString(message, &json, print).ok()) {
-    return Complain(Internal("the answer can't be printed as JSON"));
-  }
-  fmt::print("{}", json);
-  return kExitInSync;
-}
-
-}  // namespace
-
-int RunStatus(const AgentOptions& options) {
-  const absl::StatusOr<control::v1::Status> status =
-      QueryStatus(options.locations.front().directory);
+int RunStatus(const Invocation& asked) {
+  if (asked.Has("watch")) return RunWatchStatus(asked.argument, asked.Has("json"));
+  const absl::StatusOr<control::v1::Status> status = QueryStatus(asked.argument);
   if (!status.ok()) return Complain(status.status());
-  if (options.json) return PrintJson(*status);
-  Print(*status);
+  if (asked.Has("json")) return PrintJson(*status);
+  for (const std::string& line : StatusLines(*status)) fmt::print("{}\n", line);
   return kExitInSync;
 }
 
-int RunWait(const AgentOptions& options) {
+int RunWait(const Invocation& asked) {
   RealClock clock;
-  const std::string& directory = options.locations.front().directory;
+  absl::Duration timeout = absl::InfiniteDuration();
+  if (asked.Has("timeout")) {
+    double seconds = 0;
+    if (!absl::SimpleAtod(asked.Text("timeout"), &seconds) || !(seconds > 0)) {
+      return Complain(InvalidArgument("--timeout {}: expected a number of seconds above 0",
+                                      EscapeForPeople(asked.Text("timeout"))));
+    }
+    timeout = absl::Seconds(seconds);
+  }
+  const std::string& directory = asked.argument;
   const absl::Time began = clock.Now();
   while (true) {
     const absl::StatusOr<control::v1::Status> status = QueryStatus(directory);
     const absl::Duration waited = clock.Now() - began;
+    // It makes its state when it starts.
+    if (!status.ok() && waited < kGrace && PathExists(directory)) {
+      clock.Sleep(kPoll);
+      continue;
+    }
     if (!status.ok()) return Complain(status.status());
     if (!status->running() && waited > kGrace) {
       return Complain(Unavailable("no agent runs for {}", directory));
@@ -99,32 +103,32 @@ int RunWait(const AgentOptions& options) {
     if (status->running() && status->state() == SyncStateName(SyncState::kInSync)) {
       return kExitInSync;
     }
-    if (waited >= options.timeout) {
+    if (waited >= timeout) {
       fmt::print(stderr, "syncagent: {} is not in sync after {}: {}\n", directory,
-                 absl::FormatDuration(options.timeout), status->state());
+                 absl::FormatDuration(timeout), status->state());
       return kExitSomeFailed;
     }
     clock.Sleep(kPoll);
   }
 }
 
-int RunPause(const AgentOptions& options) {
-  const bool paused = options.command == Command::kPause;
-  const absl::Status told = RequestPause(options.locations.front().directory, paused);
+int RunPause(const Invocation& asked) {
+  const bool paused = asked.command->name == "pause";
+  const absl::Status told = RequestPause(asked.argument, paused);
   return told.ok() ? kExitInSync : Complain(told);
 }
 
-int RunHeld(const AgentOptions& options) {
-  const bool confirm = options.command == Command::kConfirm;
-  const absl::Status told = RequestHeld(options.locations.front().directory, confirm);
+int RunHeld(const Invocation& asked) {
+  const bool confirm = asked.command->name == "confirm";
+  const absl::Status told = RequestHeld(asked.argument, confirm);
   return told.ok() ? kExitInSync : Complain(told);
 }
 
-int RunIgnoreTest(const AgentOptions& options) {
-  const std::string& path = options.locations.front().directory;
+int RunIgnoreTest(const Invocation& asked) {
+  const std::string& path = asked.argument;
   const absl::StatusOr<control::v1::IgnoreVerdict> verdict = RequestIgnoreTest(path);
   if (!verdict.ok()) return Complain(verdict.status());
-  if (options.json) return PrintJson(*verdict);
+  if (asked.Has("json")) return PrintJson(*verdict);
   const char* is = verdict->ignored() ? "ignored" : "synced";
   if (verdict->source().empty()) {
     fmt::print("{}: {}, no rule matches\n", EscapeForPeople(path), is);

@@ -3,14 +3,21 @@
 // and returns the exit code.
 #pragma once
 
-#include "agent/cli/options.h"
+#include <string>
+#include <vector>
+#include "agent/cli/invocation.h"
+
+#include "filesync/control/v1/control.pb.h"
 
 namespace filesync {
 
-int RunStatus(const AgentOptions& options);
-int RunWait(const AgentOptions& options);
-int RunPause(const AgentOptions& options);
-int RunHeld(const AgentOptions& options);
-int RunIgnoreTest(const AgentOptions& options);
+int RunStatus(const Invocation& asked);
+int RunWait(const Invocation& asked);
+int RunPause(const Invocation& asked);
+int RunHeld(const Invocation& asked);
+int RunIgnoreTest(const Invocation& asked);
+
+// What `status` prints.
+std::vector<std::string> StatusLines(const control::v1::Status& status);
 
 }  // namespace filesync

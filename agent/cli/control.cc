@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -12,7 +11,14 @@
 #include <cerrno>
 #include <thread>
 
+#include "absl/time/clock.h"
+#include "agent/cli/action_list.h"
+#include "agent/cli/answer_resolve.h"
+#include "agent/cli/control_proto.h"
+#include "agent/cli/control_stream.h"
+#include "agent/cli/control_wire.h"
 #include "agent/engine/held_paths.h"
+#include "agent/engine/location_sync.h"
 #include "agent/engine/state/state.h"
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
@@ -23,8 +29,9 @@ namespace filesync {
 namespace {
 
 constexpr char kSocket[] = "control.sock";
-constexpr uint32_t kLargestMessage = 4 << 20;
-constexpr int kTimeoutSeconds = 5;
+constexpr size_t kMostListed = 20'000;
+constexpr size_t kMessageOverhead = 8;
+constexpr absl::Duration kFirstStart = absl::Seconds(1);
 
 // By a handle of the state directory, as a socket's path has room for 107 bytes only.
 absl::StatusOr<sockaddr_un> SocketAddress(int state_directory) {
@@ -36,48 +43,6 @@ absl::StatusOr<sockaddr_un> SocketAddress(int state_directory) {
   return address;
 }
 
-void SetTimeouts(int fd) {
-  timeval timeout{kTimeoutSeconds, 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-}
-
-absl::Status SendMessage(int fd, const std::string& message) {
-  std::string bytes;
-  AppendBigEndian32(bytes, static_cast<uint32_t>(message.size()));
-  bytes += message;
-  size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t n = send(fd, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus(errno, "control socket");
-    done += static_cast<size_t>(n);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReceiveExactly(int fd, char* buffer, size_t size) {
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t n = recv(fd, buffer + done, size - done, 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoStatus(errno, "control socket");
-    if (n == 0) return Unavailable("the other side hung up");
-    done += static_cast<size_t>(n);
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> ReceiveMessage(int fd) {
-  char prefix[4];
-  FS_RETURN_IF_ERROR(ReceiveExactly(fd, prefix, sizeof(prefix)));
-  const uint32_t size = ReadBigEndian32(prefix);
-  if (size > kLargestMessage) return InvalidArgument("a control message of {} bytes", size);
-  std::string message(size, '\0');
-  FS_RETURN_IF_ERROR(ReceiveExactly(fd, message.data(), size));
-  return message;
-}
-
 bool PeerMayAsk(int fd) {
   ucred peer{};
   socklen_t size = sizeof(peer);
@@ -87,11 +52,14 @@ bool PeerMayAsk(int fd) {
 
 class SocketServer final : public ControlServer {
  public:
-  SocketServer(UniqueFd state_directory, UniqueFd listener, UniqueFd wake, LocationSync* sync)
+  SocketServer(UniqueFd state_directory, UniqueFd listener, UniqueFd wake, std::string directory,
+               SyncManager* manager, EventFeed* feed)
       : state_directory_(std::move(state_directory)),
         listener_(std::move(listener)),
         wake_(std::move(wake)),
-        sync_(sync),
+        directory_(std::move(directory)),
+        manager_(manager),
+        streams_(feed),
         thread_([this] { Serve(); }) {}
 
   ~SocketServer() override {
@@ -108,52 +76,94 @@ class SocketServer final : public ControlServer {
       pollfd fds[2] = {{listener_.get(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
       if (poll(fds, 2, -1) < 0 && errno != EINTR) return;
       if ((fds[0].revents & POLLIN) == 0) continue;
-      const UniqueFd peer(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (peer.ok()) Answer(peer.get());
+      UniqueFd peer(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (peer.ok()) Answer(std::move(peer));
     }
   }
 
-  void Answer(int fd) {
-    SetTimeouts(fd);
-    if (!PeerMayAsk(fd)) return;
-    const absl::StatusOr<std::string> message = ReceiveMessage(fd);
+  void Answer(UniqueFd peer) {
+    SetControlTimeouts(peer.get());
+    if (!PeerMayAsk(peer.get())) return;
+    const absl::StatusOr<std::string> message = ReceiveControlMessage(peer.get());
     if (!message.ok()) return;
     control::v1::ControlRequest request;
     control::v1::ControlResponse response;
-    if (request.ParseFromString(*message)) {
-      Handle(request, response);
-    } else {
+    if (!request.ParseFromString(*message)) {
       response.set_error("the request does not parse");
+    } else if (request.has_events()) {
+      const absl::Status taken = streams_.Serve(std::move(peer), request.events(), NowStatus());
+      if (taken.ok()) return;
+      response.set_error(std::string(ToStd(taken.message())));
+    } else {
+      Handle(request, response);
     }
-    (void)SendMessage(fd, response.SerializeAsString());
+    (void)SendControlMessage(peer.get(), response.SerializeAsString());
   }
 
+  SyncStatus NowStatus() const { return manager_->status(directory_).value_or(SyncStatus()); }
+
   void Handle(const control::v1::ControlRequest& request, control::v1::ControlResponse& response) {
+    absl::Status done;
     switch (request.request_case()) {
       case control::v1::ControlRequest::kPause:
-        sync_->SetPaused(request.pause().paused());
+        done = manager_->SetPaused(directory_, request.pause().paused());
         break;
       case control::v1::ControlRequest::kHeld:
-        if (sync_->status().held() == 0) {
-          response.set_error("nothing is held");
-          return;
-        }
-        if (request.held().confirm()) {
-          sync_->ConfirmHeld();
-        } else {
-          sync_->UndoHeld();
-        }
+        done = request.held().confirm() ? manager_->ConfirmHeld(directory_)
+                                        : manager_->UndoHeld(directory_);
         break;
       case control::v1::ControlRequest::kIgnoreTest:
         Explain(request.ignore_test(), response);
         return;
+      case control::v1::ControlRequest::kList:
+        List(response);
+        return;
+      case control::v1::ControlRequest::kResolve:
+        Resolve(request.resolve(), response);
+        return;
+      case control::v1::ControlRequest::kEvents:
       case control::v1::ControlRequest::kStatus:
         break;
       case control::v1::ControlRequest::REQUEST_NOT_SET:
         response.set_error("this agent does not know that request");
         return;
     }
-    ToProto(sync_->status(), /*running=*/true, response.mutable_status());
+    if (!done.ok()) {
+      response.set_error(std::string(ToStd(done.message())));
+      return;
+    }
+    ToProto(NowStatus(), /*running=*/true, response.mutable_status());
+  }
+
+  void List(control::v1::ControlResponse& response) {
+    PendingList list;
+    const absl::Status asked = manager_->WithLocation(directory_, [&list](LocationSync& sync) {
+      FS_ASSIGN_OR_RETURN(list, sync.Pending(kMostListed));
+      return absl::OkStatus();
+    });
+    if (!asked.ok()) {
+      response.set_error(std::string(ToStd(asked.message())));
+      return;
+    }
+    control::v1::PendingReport* report = response.mutable_pending();
+    report->set_running(true);
+    report->set_state(EscapeForPeople(NowStatus().state_text));
+    report->set_total(list.total);
+    size_t bytes = 0;
+    for (const PendingPath& path : list.paths) {
+      control::v1::PlannedAction action = ToProto(path);
+      bytes += action.ByteSizeLong() + kMessageOverhead;
+      if (bytes > kLargestControlMessage / 2) break;
+      *report->add_pending() = std::move(action);
+    }
+  }
+
+  void Resolve(const control::v1::ResolveRequest& request, control::v1::ControlResponse& response) {
+    const absl::Status asked = manager_->WithLocation(directory_, [&](LocationSync& sync) {
+      AnswerResolve(sync, request, response.mutable_resolve());
+      return absl::OkStatus();
+    });
+    if (!asked.ok()) response.set_error(std::string(ToStd(asked.message())));
   }
 
   void Explain(const control::v1::IgnoreTestRequest& request,
@@ -163,19 +173,26 @@ class SocketServer final : public ControlServer {
       response.set_error(std::string(ToStd(path.status().message())));
       return;
     }
-    const Filters::Explanation why = sync_->ExplainIgnore(*path, request.directory());
+    const absl::StatusOr<Filters::Explanation> why =
+        manager_->ExplainIgnore(directory_, *path, request.directory());
+    if (!why.ok()) {
+      response.set_error(std::string(ToStd(why.status().message())));
+      return;
+    }
     control::v1::IgnoreVerdict* verdict = response.mutable_verdict();
-    verdict->set_ignored(why.judgement.ignored);
-    verdict->set_deletable(why.judgement.deletable);
-    verdict->set_source(why.source);
-    verdict->set_line(why.line);
-    verdict->set_rule(why.rule);
+    verdict->set_ignored(why->judgement.ignored);
+    verdict->set_deletable(why->judgement.deletable);
+    verdict->set_source(why->source);
+    verdict->set_line(why->line);
+    verdict->set_rule(why->rule);
   }
 
   const UniqueFd state_directory_;
   const UniqueFd listener_;
   const UniqueFd wake_;
-  LocationSync* const sync_;
+  const std::string directory_;
+  SyncManager* const manager_;
+  ControlStreams streams_;
   std::atomic<bool> stopping_ = false;
   std::thread thread_;
 };
@@ -189,21 +206,31 @@ absl::StatusOr<UniqueFd> OpenStateDirectory(const std::string& directory) {
   return state;
 }
 
-absl::StatusOr<control::v1::ControlResponse> AskRunningAgent(
-    int state_directory, const control::v1::ControlRequest& request) {
+// A connection to the running agent, with the request sent.
+absl::StatusOr<UniqueFd> Send(int state_directory, const control::v1::ControlRequest& request) {
   FS_ASSIGN_OR_RETURN(const sockaddr_un address, SocketAddress(state_directory));
-  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.ok()) return ErrnoStatus(errno, "socket");
-  SetTimeouts(fd.get());
+  SetControlTimeouts(fd.get());
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
     return ErrnoStatus(errno, "control socket");
   }
-  FS_RETURN_IF_ERROR(SendMessage(fd.get(), request.SerializeAsString()));
-  FS_ASSIGN_OR_RETURN(const std::string answer, ReceiveMessage(fd.get()));
+  FS_RETURN_IF_ERROR(SendControlMessage(fd.get(), request.SerializeAsString()));
+  return fd;
+}
+
+absl::StatusOr<control::v1::ControlResponse> ReceiveAnswer(int fd) {
+  FS_ASSIGN_OR_RETURN(const std::string answer, ReceiveControlMessage(fd));
   control::v1::ControlResponse response;
   if (!response.ParseFromString(answer)) return DataLoss("the agent's answer does not parse");
   if (!response.error().empty()) return FailedPrecondition("{}", response.error());
   return response;
+}
+
+absl::StatusOr<control::v1::ControlResponse> AskRunningAgent(
+    int state_directory, const control::v1::ControlRequest& request) {
+  FS_ASSIGN_OR_RETURN(const UniqueFd fd, Send(state_directory, request));
+  return ReceiveAnswer(fd.get());
 }
 
 bool NobodyListens(const absl::Status& status) {
@@ -254,11 +281,9 @@ absl::Status TellAgent(const std::string& directory, const control::v1::ControlR
 }
 
 // No agent runs: the decision is written down, and the next one carries it out.
-absl::Status NoteHeld(const std::string& directory, bool confirm) {
-  FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
-  FS_ASSIGN_OR_RETURN(const UniqueFd handle, OpenStateDirectory(canonical));
+absl::Status NoteHeld(int state_directory, bool confirm) {
   FS_ASSIGN_OR_RETURN(const std::unique_ptr<State> state,
-                      State::Open(fmt::format("/proc/self/fd/{}/state.db", handle.get())));
+                      State::Open(fmt::format("/proc/self/fd/{}/state.db", state_directory)));
   HeldPaths held;
   FS_RETURN_IF_ERROR(held.Load(state.get()));
   FS_ASSIGN_OR_RETURN(const std::vector<RelPath> paths,
@@ -270,7 +295,8 @@ absl::Status NoteHeld(const std::string& directory, bool confirm) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(const std::string& directory,
-                                                                  LocationSync* sync, Logger* log) {
+                                                                  SyncManager* manager,
+                                                                  EventFeed* feed, Logger* log) {
   FS_ASSIGN_OR_RETURN(UniqueFd state, OpenStateDirectory(directory));
   // The lock on the directory says that no other agent runs: this is a dead one's.
   unlinkat(state.get(), kSocket, 0);
@@ -286,8 +312,8 @@ absl::StatusOr<std::unique_ptr<ControlServer>> StartControlServer(const std::str
   if (bound != 0) return ErrnoStatus(error, "cannot make the control socket");
   if (listen(listener.get(), 8) != 0) return ErrnoStatus(errno, "control socket");
   log->Debug("{}: control socket is open", directory);
-  return std::unique_ptr<ControlServer>(
-      std::make_unique<SocketServer>(std::move(state), std::move(listener), std::move(wake), sync));
+  return std::unique_ptr<ControlServer>(std::make_unique<SocketServer>(
+      std::move(state), std::move(listener), std::move(wake), directory, manager, feed));
 }
 
 absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory) {
@@ -296,10 +322,46 @@ absl::StatusOr<control::v1::Status> QueryStatus(const std::string& directory) {
   FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(*canonical));
   control::v1::ControlRequest request;
   request.mutable_status();
-  absl::StatusOr<control::v1::ControlResponse> running = AskRunningAgent(state.get(), request);
-  if (running.ok()) return std::move(*running->mutable_status());
-  if (!NobodyListens(running.status())) return running.status();
-  return ReadState(*canonical, state.get());
+  const absl::Time give_up = absl::Now() + kFirstStart;
+  while (true) {
+    absl::StatusOr<control::v1::ControlResponse> running = AskRunningAgent(state.get(), request);
+    if (running.ok()) return std::move(*running->mutable_status());
+    if (!NobodyListens(running.status())) return running.status();
+    absl::StatusOr<control::v1::Status> read = ReadState(*canonical, state.get());
+    // An agent that is being started for the first time has made the file and not its tables.
+    if (read.ok() || absl::Now() >= give_up) return read;
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+}
+
+absl::StatusOr<control::v1::PendingReport> RequestList(const std::string& directory) {
+  FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(canonical));
+  control::v1::ControlRequest request;
+  request.mutable_list();
+  absl::StatusOr<control::v1::ControlResponse> answer = AskRunningAgent(state.get(), request);
+  if (answer.ok()) return std::move(*answer->mutable_pending());
+  if (NobodyListens(answer.status())) return Unavailable("no agent runs for {}", canonical);
+  return answer.status();
+}
+
+absl::Status FollowEvents(const std::string& directory, bool status,
+                          const std::function<absl::Status(const control::v1::Event&)>& take) {
+  FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(canonical));
+  control::v1::ControlRequest request;
+  request.mutable_events()->set_status(status);
+  const absl::StatusOr<UniqueFd> fd = Send(state.get(), request);
+  if (NobodyListens(fd.status())) return Unavailable("no agent runs for {}", canonical);
+  FS_RETURN_IF_ERROR(fd.status());
+  // Nothing happens for as long as nothing happens.
+  ClearControlTimeouts(fd->get());
+  while (true) {
+    const absl::StatusOr<control::v1::ControlResponse> response = ReceiveAnswer(fd->get());
+    if (absl::IsUnavailable(response.status())) return absl::OkStatus();
+    FS_RETURN_IF_ERROR(response.status());
+    FS_RETURN_IF_ERROR(take(response->event()));
+  }
 }
 
 absl::Status RequestPause(const std::string& directory, bool paused) {
@@ -311,13 +373,14 @@ absl::Status RequestPause(const std::string& directory, bool paused) {
 absl::Status RequestHeld(const std::string& directory, bool confirm) {
   control::v1::ControlRequest request;
   request.mutable_held()->set_confirm(confirm);
-  const absl::Status told = TellAgent(directory, request);
-  return absl::IsUnavailable(told) ? NoteHeld(directory, confirm) : told;
+  FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(canonical));
+  absl::Status told = AskRunningAgent(state.get(), request).status();
+  return NobodyListens(told) ? NoteHeld(state.get(), confirm) : told;
 }
 
-absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path) {
+absl::StatusOr<SyncedPath> FindSyncedPath(const std::string& path) {
   std::string rest = path;
-  const bool directory = rest.size() > 1 && rest.back() == '/';
   while (rest.size() > 1 && rest.back() == '/') rest.pop_back();
   if (rest.empty()) return InvalidArgument("expected a path");
   // Up to the nearest directory that exists, then on to the one that is synced.
@@ -337,57 +400,35 @@ absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& 
   FS_RETURN_IF_ERROR(root.status());
   rest = *root;
   while (true) {
-    const absl::StatusOr<UniqueFd> state = OpenStateDirectory(rest);
-    if (state.ok()) {
-      control::v1::ControlRequest request;
-      request.mutable_ignore_test()->set_path(below);
-      request.mutable_ignore_test()->set_directory(directory);
-      absl::StatusOr<control::v1::ControlResponse> answer = AskRunningAgent(state->get(), request);
-      if (answer.ok()) return std::move(*answer->mutable_verdict());
-      if (NobodyListens(answer.status())) return Unavailable("no agent runs for {}", rest);
-      return answer.status();
-    }
+    if (OpenStateDirectory(rest).ok()) return SyncedPath{rest, below};
     if (rest == "/") return NotFound("{} is in no synced directory", path);
     up();
   }
 }
 
-void ToProto(const SyncStatus& status, bool running, control::v1::Status* proto) {
-  proto->set_directory(EscapeForPeople(status.directory));
-  proto->set_folder(EscapeForPeople(status.folder));
-  proto->set_server(EscapeForPeople(status.server));
-  proto->set_state(EscapeForPeople(status.state_text));
-  proto->set_running(running);
-  proto->set_entries(status.entries);
-  proto->set_bytes(status.bytes);
-  proto->set_pending_local(status.pending_local);
-  proto->set_pending_remote(status.pending_remote);
-  for (const std::string& path : status.pending_paths) proto->add_pending_paths(path);
-  for (const FailedPathInfo& failed : status.failed_paths) {
-    control::v1::FailedPath* out = proto->add_failed_paths();
-    out->set_path(failed.path);
-    out->set_reason(EscapeForPeople(failed.reason));
-  }
-  proto->set_failed_count(status.failed_count);
-  proto->set_last_error(EscapeForPeople(status.last_error));
-  if (status.last_error_at != absl::InfinitePast()) {
-    const int64_t nanoseconds = absl::ToUnixNanos(status.last_error_at);
-    proto->mutable_last_error_at()->set_seconds(nanoseconds / 1'000'000'000);
-    proto->mutable_last_error_at()->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
-  }
-  proto->set_held_deletions(status.held_deletions);
-  proto->set_held_replacements(status.held_replacements);
-  proto->set_held_incoming_deletions(status.held_incoming_deletions);
-  proto->set_held_incoming_replacements(status.held_incoming_replacements);
-  proto->set_mode(std::string(ModeName(status.mode)));
-  proto->set_applied_version(status.applied_version);
-  proto->set_head_version(status.head_version);
-  proto->set_conflicts(status.conflicts);
-  proto->set_agent_id(status.agent_id);
-  proto->set_agent_name(EscapeForPeople(status.agent_name));
-  proto->set_bytes_sent(status.bytes_sent);
-  proto->set_bytes_received(status.bytes_received);
-  proto->set_bytes_saved(status.bytes_saved);
+absl::StatusOr<control::v1::IgnoreVerdict> RequestIgnoreTest(const std::string& path) {
+  FS_ASSIGN_OR_RETURN(const SyncedPath found, FindSyncedPath(path));
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(found.directory));
+  control::v1::ControlRequest request;
+  request.mutable_ignore_test()->set_path(found.path);
+  request.mutable_ignore_test()->set_directory(path.size() > 1 && path.back() == '/');
+  absl::StatusOr<control::v1::ControlResponse> answer = AskRunningAgent(state.get(), request);
+  if (answer.ok()) return std::move(*answer->mutable_verdict());
+  if (NobodyListens(answer.status())) return Unavailable("no agent runs for {}", found.directory);
+  return answer.status();
+}
+
+absl::StatusOr<std::optional<control::v1::ResolveAnswer>> RequestResolve(const SyncedPath& path,
+                                                                         control::v1::Keep keep) {
+  using Answer = std::optional<control::v1::ResolveAnswer>;
+  FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(path.directory));
+  control::v1::ControlRequest request;
+  request.mutable_resolve()->set_path(path.path);
+  request.mutable_resolve()->set_keep(keep);
+  absl::StatusOr<control::v1::ControlResponse> answer = AskRunningAgent(state.get(), request);
+  if (answer.ok()) return Answer(std::move(*answer->mutable_resolve()));
+  if (NobodyListens(answer.status())) return Answer();
+  return answer.status();
 }
 
 }  // namespace filesync

@@ -1,6 +1,5 @@
 #include "agent/cli/display.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "absl/time/clock.h"
@@ -9,30 +8,10 @@
 namespace filesync {
 namespace {
 
-constexpr absl::Duration kSpeedWindow = absl::Milliseconds(500);
+constexpr size_t kTransfersShown = 3;
 
 std::string Timestamp() {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
-}
-
-const char* Verb(SyncEvent::Kind kind) {
-  switch (kind) {
-    case SyncEvent::Kind::kUploaded:
-      return "sent";
-    case SyncEvent::Kind::kDownloaded:
-      return "received";
-    case SyncEvent::Kind::kDeletedHere:
-      return "deleted here";
-    case SyncEvent::Kind::kDeletedThere:
-      return "deleted there";
-    case SyncEvent::Kind::kMoved:
-      return "moved";
-    case SyncEvent::Kind::kConflict:
-      return "conflict";
-    case SyncEvent::Kind::kFailed:
-      return "failed";
-  }
-  return "";
 }
 
 const char* LevelName(LogLevel level) {
@@ -48,45 +27,28 @@ const char* LevelName(LogLevel level) {
   }
 }
 
-size_t TerminalWidth() {
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
-  return 80;
-}
-
 }  // namespace
 
-std::string ForPeople(uint64_t bytes) {
-  static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+std::string StateLine(const SyncStatus& status) {
+  std::string line =
+      fmt::format("{}, {} entries, {}", status.state_text, status.entries, ForPeople(status.bytes));
+  const uint64_t pending = status.pending_local + status.pending_remote;
+  if (pending > 0) line += fmt::format(", {} pending", pending);
+  return line;
 }
 
-Display::Display(bool terminal, bool color) : terminal_(terminal), color_(color) {}
-
-void Display::ClearStateLine() {
-  if (state_line_.empty()) return;
-  fmt::print(stdout, "\r\x1b[K");
-  fflush(stdout);
-}
+Display::Display(bool terminal, bool color)
+    : terminal_(terminal), color_(color), block_(STDOUT_FILENO) {}
 
 void Display::Line(FILE* out, const std::string& text) {
-  if (terminal_) ClearStateLine();
   if (terminal_) {
+    block_.Hide();
     fmt::print(out, "{}\n", text);
   } else {
     fmt::print(out, "{} {}\n", Timestamp(), text);
   }
   fflush(out);
-  if (terminal_ && !state_line_.empty()) {
-    fmt::print(stdout, "{}", state_line_);
-    fflush(stdout);
-  }
+  if (terminal_) block_.ShowAgain();
 }
 
 void Display::Log(LogLevel level, std::string_view message) {
@@ -97,32 +59,21 @@ void Display::Log(LogLevel level, std::string_view message) {
 }
 
 void Display::Event(const std::string& label, const SyncEvent& event) {
-  std::string text = fmt::format("{} {}", Verb(event.kind), event.path.ForPeople());
+  std::string text = ForPeople(event);
   if (!label.empty()) text = fmt::format("[{}] {}", label, text);
-  if (!event.detail.empty()) {
-    const char* arrow = event.kind == SyncEvent::Kind::kFailed ? ": " : " -> ";
-    text += arrow + EscapeForPeople(event.detail);
-  }
   absl::MutexLock lock(&mutex_);
   Line(stdout, text);
 }
 
 void Display::State(const std::vector<SyncStatus>& statuses) {
   absl::MutexLock lock(&mutex_);
-  uint64_t moved = 0;
-  uint64_t to_move = 0;
   std::string line;
   last_states_.resize(statuses.size());
   for (size_t i = 0; i < statuses.size(); ++i) {
     const SyncStatus& status = statuses[i];
-    moved += status.bytes_moved;
-    to_move += status.bytes_to_move;
     if (!line.empty()) line += " | ";
     if (statuses.size() > 1) line += status.folder + ": ";
-    line += fmt::format("{}, {} entries, {}", status.state_text, status.entries,
-                        ForPeople(status.bytes));
-    const uint64_t pending = status.pending_local + status.pending_remote;
-    if (pending > 0) line += fmt::format(", {} pending", pending);
+    line += StateLine(status);
     if (!terminal_ && status.state_text != last_states_[i]) {
       // The countdown of a retry is not news.
       const bool news =
@@ -131,45 +82,49 @@ void Display::State(const std::vector<SyncStatus>& statuses) {
       if (news) Line(stdout, fmt::format("{}: {}", status.folder, status.state_text));
     }
   }
+  state_line_ = EscapeForPeople(line);
+  ShowBlock();
+}
+
+void Display::Progress(const SyncProgress& progress) {
   if (!terminal_) return;
-  const absl::Time now = absl::Now();
-  if (now - speed_since_ >= kSpeedWindow) {
-    const double seconds = absl::ToDoubleSeconds(now - speed_since_);
-    speed_ = speed_since_ == absl::InfinitePast()
-                 ? 0
-                 : static_cast<double>(moved - speed_from_) / seconds;
-    speed_since_ = now;
-    speed_from_ = moved;
-  }
-  if (to_move > moved && speed_ > 0) {
-    const auto left = static_cast<double>(to_move - moved) / speed_;
-    line += fmt::format(", {} of {} at {}/s, {} left", ForPeople(moved), ForPeople(to_move),
-                        ForPeople(static_cast<uint64_t>(speed_)),
-                        absl::FormatDuration(absl::Seconds(static_cast<int64_t>(left) + 1)));
-  }
-  const size_t width = TerminalWidth();
-  if (line.size() >= width) line.resize(width - 1);
-  if (line == state_line_) return;
-  ClearStateLine();
-  state_line_ = line;
-  fmt::print(stdout, "{}", state_line_);
-  fflush(stdout);
+  absl::MutexLock lock(&mutex_);
+  progress_lines_ = ProgressLines(progress, kTransfersShown);
+  ShowBlock();
+}
+
+void Display::ShowBlock() {
+  if (!terminal_ || state_line_.empty()) return;
+  std::vector<std::string> lines = {state_line_};
+  lines.insert(lines.end(), progress_lines_.begin(), progress_lines_.end());
+  block_.Show(std::move(lines));
 }
 
 void Display::Finish() {
   absl::MutexLock lock(&mutex_);
-  if (terminal_ && !state_line_.empty()) fmt::print(stdout, "\n");
+  if (terminal_) {
+    progress_lines_.clear();
+    ShowBlock();
+    block_.Leave();
+  }
   state_line_.clear();
-  fflush(stdout);
 }
 
-void Display::Summary(const SyncStatus& status) {
+void Display::Summary(const SyncStatus& status, absl::Duration took) {
   absl::MutexLock lock(&mutex_);
-  state_line_.clear();
-  Line(stdout, fmt::format("{}: {}; {} entries, {}; sent {}, received {}, saved {}", status.folder,
-                           status.state_text, status.entries, ForPeople(status.bytes),
-                           ForPeople(status.bytes_sent), ForPeople(status.bytes_received),
-                           ForPeople(status.bytes_saved)));
+  std::string changes = fmt::format("sent {}, received {}", status.sent, status.received);
+  const uint64_t deleted = status.deleted_here + status.deleted_there;
+  if (deleted > 0) changes += fmt::format(", deleted {}", deleted);
+  if (status.moved > 0) changes += fmt::format(", moved {}", status.moved);
+  if (status.conflicts > 0) changes += fmt::format(", conflicts {}", status.conflicts);
+  Line(stdout,
+       fmt::format(
+           "{}: {}; {}; {} up, {} down in {}; saved {} (duplicates {}, compression {}); "
+           "{} entries, {}",
+           status.folder, status.state_text, changes, ForPeople(status.bytes_sent),
+           ForPeople(status.bytes_received), ForPeople(absl::Trunc(took, absl::Milliseconds(100))),
+           ForPeople(status.bytes_saved), ForPeople(status.bytes_saved_by_deduplication),
+           ForPeople(status.bytes_saved_by_compression), status.entries, ForPeople(status.bytes)));
 }
 
 }  // namespace filesync

@@ -1,30 +1,46 @@
 // syncagent: the program.
 
+#include <map>
+
 #include "agent/cli/ask_commands.h"
-#include "agent/cli/options.h"
+#include "agent/cli/conflicts_command.h"
+#include "agent/cli/doctor_command.h"
+#include "agent/cli/event_commands.h"
+#include "agent/cli/explain_commands.h"
+#include "agent/cli/invocation.h"
+#include "agent/cli/list_command.h"
+#include "agent/cli/resolve_command.h"
 #include "agent/cli/run_command.h"
+#include "agent/cli/versions_command.h"
 #include "libs/base/proc.h"
+
+namespace {
+
+using Command = int (*)(const filesync::Invocation&);
+
+const std::map<std::string_view, Command>& CommandFunctions() {
+  static const auto* const kFunctions = new std::map<std::string_view, Command>{
+      {"run", filesync::RunSync},        {"sync", filesync::RunSync},
+      {"status", filesync::RunStatus},   {"list", filesync::RunList},
+      {"wait", filesync::RunWait},       {"pause", filesync::RunPause},
+      {"resume", filesync::RunPause},    {"confirm", filesync::RunHeld},
+      {"undo", filesync::RunHeld},       {"conflicts", filesync::RunConflicts},
+      {"resolve", filesync::RunResolve}, {"events", filesync::RunEvents},
+      {"config", filesync::RunConfig},   {"ignore test", filesync::RunIgnoreTest},
+      {"doctor", filesync::RunDoctor},   {"versions", filesync::RunVersions},
+      {"help", filesync::RunHelp},       {"completion", filesync::RunCompletion},
+      {"man", filesync::RunMan},
+  };
+  return *kFunctions;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   filesync::KeepFreedBuffers();
-  const filesync::ParsedOptions parsed = filesync::ParseOptions(argc, argv);
+  filesync::ParsedFlags parsed = filesync::ParseFlags(argc, argv);
   if (!parsed.run) return parsed.exit_code;
-  switch (parsed.options.command) {
-    case filesync::Command::kStatus:
-      return filesync::RunStatus(parsed.options);
-    case filesync::Command::kWait:
-      return filesync::RunWait(parsed.options);
-    case filesync::Command::kIgnoreTest:
-      return filesync::RunIgnoreTest(parsed.options);
-    case filesync::Command::kConfirm:
-    case filesync::Command::kUndo:
-      return filesync::RunHeld(parsed.options);
-    case filesync::Command::kPause:
-    case filesync::Command::kResume:
-      return filesync::RunPause(parsed.options);
-    case filesync::Command::kRun:
-    case filesync::Command::kSync:
-      break;
-  }
-  return filesync::RunSync(parsed.options);
+  const filesync::Invocation asked = {parsed.command, std::move(parsed.argument),
+                                      std::move(parsed.settings), std::move(parsed.flags)};
+  return CommandFunctions().at(asked.command->name)(asked);
 }

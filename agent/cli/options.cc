@@ -2,319 +2,321 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
 
-#include "agent/cli/exit_code.h"
+#include "absl/strings/numbers.h"
+#include "agent/cli/setting_reader.h"
+#include "agent/cli/trash_options.h"
+#include "agent/hooks/hook_command.h"
+#include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/paths/rel_path.h"
 #include "libs/wire/channel.h"
+#include "libs/wire/convert.h"
 
 namespace filesync {
 namespace {
 
-constexpr char kDescription[] =
-    "Keeps a directory identical on all hosts that share it, through a syncd server.\n"
-    "\n"
-    "  syncagent --server host:50051 ./dir          run until stopped\n"
-    "  syncagent sync --server host:50051 ./dir     bring it in sync once\n"
-    "  syncagent status ./dir                       how it stands\n"
-    "  syncagent pause ./dir                        stop for a while; resume goes on\n";
-constexpr char kDefaultServer[] = "127.0.0.1:50051";
-constexpr char kDefaultFolder[] = "default";
+constexpr size_t kLongestName = 64;
+constexpr int kHighestCompression = 19;
+constexpr double kLongestHook = 24 * 3600;
+constexpr int kMostTransfers = 1000;
 
 std::string HostName() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 && name[0] != '\0' ? name : "agent";
 }
 
-struct Raw {
-  std::string directory;
-  std::string folder = kDefaultFolder;
-  std::vector<std::string> pairs;
-  std::string mode = "two-way";
-  std::vector<std::string> conflict;
-  std::vector<std::string> ignore;
-  std::vector<std::string> include;
-  std::vector<std::string> exclude;
-  std::string max_delete = "50%";
-  std::string first_sync = "merge";
-  std::string compare = "quick";
-  bool force_upload = false;
-  bool force_download = false;
-  std::string schedule;
-  std::string limit_up;
-  std::string limit_down;
-  std::string log_level = "info";
-};
-
-void AddFilterOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
-  app->add_option("--ignore", raw.ignore, "PATTERN as in .syncignore, any number of times")
-      ->envname("SYNCAGENT_IGNORE")
-      ->allow_extra_args(false);
-  app->add_flag("--use-gitignore", options.filters.use_gitignore, "Honour .gitignore files as well")
-      ->envname("SYNCAGENT_USE_GITIGNORE");
-  app->add_option("--include", raw.include, "SUBTREE: sync nothing but this; repeatable")
-      ->envname("SYNCAGENT_INCLUDE")
-      ->allow_extra_args(false);
-  app->add_option("--exclude", raw.exclude, "SUBTREE: do not sync this; repeatable")
-      ->envname("SYNCAGENT_EXCLUDE")
-      ->allow_extra_args(false);
-}
-
-void AddSyncOptions(CLI::App* app, AgentOptions& options, Raw& raw) {
-  app->add_option("-s,--server", options.server, "The server, HOST:PORT")
-      ->envname("SYNCAGENT_SERVER")
-      ->capture_default_str();
-  app->add_option("-f,--folder", raw.folder, "The folder that DIR is kept in step with")
-      ->envname("SYNCAGENT_FOLDER")
-      ->capture_default_str();
-  app->add_option("-n,--name", options.name, "What this agent is called (default: the host's name)")
-      ->envname("SYNCAGENT_NAME");
-  app->add_option("--sync", raw.pairs, "FOLDER=DIR, any number of times, instead of DIR")
-      ->allow_extra_args(false);
-  app->add_option("-m,--mode", raw.mode,
-                  "two-way, source-to-destination, source-backup, destination-to-source or\n"
-                  "destination-backup (tw, std, sb, dts, db); the source is DIR, the\n"
-                  "destination the folder")
-      ->envname("SYNCAGENT_MODE")
-      ->capture_default_str();
-  app->add_option("--conflict", raw.conflict,
-                  "[PATTERN=]POLICY, any number of times: newest, keep-local, keep-remote,\n"
-                  "keep-both or manual (default: keep-both)")
-      ->envname("SYNCAGENT_CONFLICT")
-      ->allow_extra_args(false);
-  AddFilterOptions(app, options, raw);
-  app->add_option("--max-delete", raw.max_delete,
-                  "Hold deletions of more than this until confirmed: a part of the folder, a\n"
-                  "number of entries, or off")
-      ->envname("SYNCAGENT_MAX_DELETE")
-      ->capture_default_str();
-  app->add_option("--first-sync", raw.first_sync,
-                  "merge, local-wins or remote-wins: what becomes of what differs when DIR and\n"
-                  "the folder meet for the first time")
-      ->envname("SYNCAGENT_FIRST_SYNC")
-      ->capture_default_str();
-  app->add_flag("-y,--yes", options.yes, "Agree to what the winner's side costs the other");
-  app->add_option("--compare", raw.compare,
-                  "quick, hash, size, mtime or size-mtime: by what a scan tells that a file did\n"
-                  "not change")
-      ->envname("SYNCAGENT_COMPARE")
-      ->capture_default_str();
-  app->add_option("--schedule", raw.schedule,
-                  "When to sync, as cron's five fields: '*/15 9-18 * * mon-fri', or @hourly,\n"
-                  "@daily, ... (default: all the time)")
-      ->envname("SYNCAGENT_SCHEDULE");
-  app->add_option("--limit-up", raw.limit_up,
-                  "Bytes per second to send: 10M, or a timetable: '08:00 512k, 19:00 off'")
-      ->envname("SYNCAGENT_LIMIT_UP");
-  app->add_option("--limit-down", raw.limit_down, "The same for receiving")
-      ->envname("SYNCAGENT_LIMIT_DOWN");
-  app->add_option("--http", options.http, "ADDR:PORT for /metrics and /healthz, or off")
-      ->envname("SYNCAGENT_HTTP")
-      ->capture_default_str();
-  app->add_option("--log-level", raw.log_level, "debug, info, warn, error or off")
-      ->envname("SYNCAGENT_LOG_LEVEL")
-      ->capture_default_str();
-  app->add_option("DIR", raw.directory, "The directory");
-}
-
-absl::Status AddLocations(const Raw& raw, AgentOptions& options) {
-  for (const std::string& pair : raw.pairs) {
-    const size_t equals = pair.find('=');
-    if (equals == std::string::npos || equals == 0 || equals + 1 == pair.size()) {
-      return InvalidArgument("--sync {}: expected FOLDER=DIR", EscapeForPeople(pair));
-    }
-    options.locations.push_back({pair.substr(0, equals), pair.substr(equals + 1)});
+// A directory as the shell would understand it, counted from where it was written.
+std::string ExpandDirectory(const Setting& setting, const std::string& config_path) {
+  const std::string& text = setting.texts.front();
+  if (text.starts_with("~/") || text == "~") {
+    const char* home = std::getenv("HOME");
+    return home == nullptr ? text : home + text.substr(1);
   }
-  if (!raw.directory.empty()) options.locations.push_back({raw.folder, raw.directory});
-  if (options.locations.empty()) {
-    return InvalidArgument("no directory is given; say which: syncagent --server {} DIR",
-                           options.server);
-  }
-  return absl::OkStatus();
+  const bool in_config = !config_path.empty() && setting.where.starts_with(config_path + ":");
+  const size_t slash = config_path.rfind('/');
+  if (!in_config || text.starts_with('/') || slash == std::string::npos) return text;
+  return config_path.substr(0, slash + 1) + text;
 }
 
-absl::StatusOr<std::vector<RelPath>> ParseSubtrees(const char* option,
-                                                   const std::vector<std::string>& texts) {
+// The same directory, whatever it is called.
+bool SameDirectory(const std::string& a, const std::string& b) {
+  const absl::StatusOr<std::string> one = CanonicalPath(a);
+  const absl::StatusOr<std::string> two = CanonicalPath(b);
+  return one.ok() && two.ok() ? *one == *two : a == b;
+}
+
+const FolderTable* FindTable(const Sources& sources, const std::string& directory) {
+  for (const FolderTable& table : sources.file.folders) {
+    const Setting& said = table.values.at("directory");
+    if (SameDirectory(ExpandDirectory(said, sources.config_path), directory)) return &table;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<std::vector<RelPath>> ReadSubtrees(const SettingReader& reader,
+                                                  std::string_view name) {
   std::vector<RelPath> subtrees;
-  for (std::string text : texts) {
+  absl::Status read = reader.Each(name, [&](std::string text) -> absl::Status {
     while (text.size() > 1 && text.back() == '/') text.pop_back();
     if (text.starts_with("./")) text.erase(0, 2);
     absl::StatusOr<RelPath> path = RelPath::Parse(text);
     if (!path.ok() || path->IsRoot()) {
-      return InvalidArgument("{} {}: expected the path of a subtree, counted from DIR: {}", option,
-                             EscapeForPeople(text),
+      return InvalidArgument("expected the path of a subtree, counted from DIR: {}",
                              path.ok() ? "it is empty" : ToStd(path.status().message()));
     }
     subtrees.push_back(*std::move(path));
-  }
+    return absl::OkStatus();
+  });
+  if (!read.ok()) return read;
   return subtrees;
 }
 
-absl::Status CheckFilters(const Raw& raw, AgentOptions& options) {
+absl::Status ReadFilters(const SettingReader& reader, FilterOptions& filters) {
   std::string lines;
-  for (const std::string& pattern : raw.ignore) {
+  FS_RETURN_IF_ERROR(reader.Each("ignore", [&](const std::string& pattern) -> absl::Status {
     if (pattern.find('\n') != std::string::npos) {
-      return InvalidArgument("--ignore: a pattern has no line break");
+      return InvalidArgument("expected a pattern without a line break");
     }
     lines += pattern + "\n";
-  }
+    return absl::OkStatus();
+  }));
   FS_ASSIGN_OR_RETURN(IgnoreFile patterns,
                       IgnoreFile::Parse(IgnoreSource::kCommandLine, RelPath(), "--ignore", lines));
-  options.filters.rules.Set(std::move(patterns));
-  FS_ASSIGN_OR_RETURN(std::vector<RelPath> includes, ParseSubtrees("--include", raw.include));
-  FS_ASSIGN_OR_RETURN(std::vector<RelPath> excludes, ParseSubtrees("--exclude", raw.exclude));
-  options.filters.rules.Narrow(std::move(includes), std::move(excludes));
+  filters.rules.Set(std::move(patterns));
+  FS_ASSIGN_OR_RETURN(std::vector<RelPath> includes, ReadSubtrees(reader, "include"));
+  FS_ASSIGN_OR_RETURN(std::vector<RelPath> excludes, ReadSubtrees(reader, "exclude"));
+  filters.rules.Narrow(std::move(includes), std::move(excludes));
+  filters.use_gitignore = reader.Switch("use-gitignore");
   return absl::OkStatus();
 }
 
-absl::Status CheckLimit(const char* option, const std::string& text, RateTimetable& timetable) {
-  if (text.empty()) return absl::OkStatus();
-  absl::StatusOr<RateTimetable> parsed = RateTimetable::Parse(text);
-  if (!parsed.ok()) {
-    return Annotate(parsed.status(), fmt::format("{} {}", option, EscapeForPeople(text)));
-  }
-  timetable = *std::move(parsed);
-  return absl::OkStatus();
-}
-
-absl::Status CheckWinner(const Raw& raw, AgentOptions& options) {
-  const std::optional<Winner> winner = ParseFirstSync(raw.first_sync);
-  if (!winner.has_value()) {
-    return InvalidArgument("--first-sync {}: expected merge, local-wins or remote-wins",
-                           EscapeForPeople(raw.first_sync));
-  }
-  options.first_sync = *winner;
-  if (*winner != Winner::kNone && options.mode != Mode::kTwoWay) {
-    return InvalidArgument("--first-sync {}: in mode {} the mode says who wins; use --mode two-way",
-                           raw.first_sync, ModeName(options.mode));
-  }
-  if (raw.force_upload && raw.force_download) {
-    return InvalidArgument("--force-upload and --force-download: only one side can win");
-  }
-  if (raw.force_upload) options.force = Winner::kLocal;
-  if (raw.force_download) options.force = Winner::kRemote;
-  return absl::OkStatus();
-}
-
-absl::Status Check(const Raw& raw, AgentOptions& options) {
-  FS_RETURN_IF_ERROR(AddLocations(raw, options));
-  if (options.command != Command::kRun && options.command != Command::kSync) {
-    return absl::OkStatus();
-  }
-  FS_RETURN_IF_ERROR(Annotate(ParseEndpoint(options.server).status(), "--server"));
-  if (options.http != "off") {
-    FS_RETURN_IF_ERROR(Annotate(ParseEndpoint(options.http, true).status(), "--http"));
-  }
-  if (!ParseLogLevel(raw.log_level, options.log_level)) {
-    return InvalidArgument("--log-level {}: expected debug, info, warn, error or off",
-                           EscapeForPeople(raw.log_level));
-  }
-  const std::optional<Mode> mode = ParseMode(raw.mode);
-  if (!mode.has_value()) {
-    return InvalidArgument(
-        "--mode {}: expected two-way, source-to-destination, source-backup, "
-        "destination-to-source or destination-backup",
-        EscapeForPeople(raw.mode));
-  }
-  options.mode = *mode;
-  for (const std::string& text : raw.conflict) {
-    FS_RETURN_IF_ERROR(
-        Annotate(options.policies.Add(text), fmt::format("--conflict {}", EscapeForPeople(text))));
-  }
-  FS_RETURN_IF_ERROR(CheckFilters(raw, options));
-  if (!raw.schedule.empty()) {
-    absl::StatusOr<CronSchedule> schedule = CronSchedule::Parse(raw.schedule);
-    if (!schedule.ok()) {
-      return Annotate(schedule.status(),
-                      fmt::format("--schedule {}", EscapeForPeople(raw.schedule)));
+absl::Status ReadMode(const SettingReader& reader, Mode& mode) {
+  return reader.Each("mode", [&](const std::string& text) -> absl::Status {
+    const std::optional<Mode> parsed = ParseMode(text);
+    if (!parsed.has_value()) {
+      return InvalidArgument(
+          "expected two-way, source-to-destination, source-backup, destination-to-source or "
+          "destination-backup");
     }
-    options.schedule = *std::move(schedule);
+    mode = *parsed;
+    return absl::OkStatus();
+  });
+}
+
+absl::Status ReadFirstSync(const SettingReader& reader, LocationSyncOptions& options) {
+  return reader.Each("first-sync", [&](const std::string& text) -> absl::Status {
+    const std::optional<Winner> winner = ParseFirstSync(text);
+    if (!winner.has_value()) return InvalidArgument("expected merge, local-wins or remote-wins");
+    options.first_sync = *winner;
+    if (*winner == Winner::kNone || options.mode == Mode::kTwoWay) return absl::OkStatus();
+    return InvalidArgument("in mode {} the mode says who wins; use --mode two-way",
+                           ModeName(options.mode));
+  });
+}
+
+absl::Status ReadCompare(const SettingReader& reader, CompareBy& compare) {
+  return reader.Each("compare", [&](const std::string& text) -> absl::Status {
+    const std::optional<CompareBy> parsed = ParseCompare(text);
+    if (!parsed.has_value()) {
+      return InvalidArgument("expected quick, hash, size, mtime or size-mtime");
+    }
+    compare = *parsed;
+    return absl::OkStatus();
+  });
+}
+
+// All values of the settings that an engine can be told while it runs, or of the others.
+std::string Digest(const SettingReader& reader, bool live) {
+  std::string digest;
+  for (const OptionDefinition& option : Settings()) {
+    if (!option.per_folder || option.live != live) continue;
+    for (const std::string& text : reader.Get(option.name).texts) {
+      digest += fmt::format("{}={}\n", option.name, text);
+    }
   }
-  absl::StatusOr<BrakeLimit> max_delete = BrakeLimit::Parse(raw.max_delete);
-  FS_RETURN_IF_ERROR(Annotate(max_delete.status(), "--max-delete"));
-  options.max_delete = *max_delete;
-  FS_RETURN_IF_ERROR(CheckWinner(raw, options));
-  const std::optional<CompareBy> compare = ParseCompare(raw.compare);
-  if (!compare.has_value()) {
-    return InvalidArgument("--compare {}: expected quick, hash, size, mtime or size-mtime",
-                           EscapeForPeople(raw.compare));
-  }
-  options.compare = *compare;
-  FS_RETURN_IF_ERROR(CheckLimit("--limit-up", raw.limit_up, options.limit_up));
-  FS_RETURN_IF_ERROR(CheckLimit("--limit-down", raw.limit_down, options.limit_down));
-  if (options.name.empty()) options.name = HostName().substr(0, 64);
-  if (options.name.size() > 64 || EscapeForPeople(options.name) != options.name) {
-    return InvalidArgument("--name: expected 1 to 64 bytes of printable UTF-8");
-  }
-  return absl::OkStatus();
+  return digest;
+}
+
+absl::StatusOr<LocationPlan> ReadLocation(const Sources& sources,
+                                          const ConfiguredLocation& location,
+                                          const AgentOptions& agent) {
+  const SettingReader reader(sources, location.table);
+  LocationPlan plan;
+  LocationSyncOptions& options = plan.options;
+  options.directory = location.directory;
+  options.folder = location.folder;
+  options.agent_name = agent.name;
+  options.server = agent.server;
+  const char* const setting = reader.Get("sync").texts.empty() ? "folder" : "sync";
+  FS_RETURN_IF_ERROR(reader.Each(setting, [&](const std::string&) {
+    return ValidateReadableName(location.folder, kMaxFolderNameBytes, "folder name");
+  }));
+  FS_RETURN_IF_ERROR(ReadMode(reader, options.mode));
+  FS_RETURN_IF_ERROR(ReadFirstSync(reader, options));
+  FS_RETURN_IF_ERROR(ReadCompare(reader, options.compare));
+  FS_RETURN_IF_ERROR(
+      reader.Each("conflict", [&](const std::string& text) { return options.policies.Add(text); }));
+  FS_RETURN_IF_ERROR(ReadFilters(reader, options.filters));
+  FS_RETURN_IF_ERROR(reader.Parse("max-delete", BrakeLimit::Parse, options.max_delete));
+  FS_RETURN_IF_ERROR(reader.Parse("preserve", Preserve::Parse, options.preserve));
+  FS_RETURN_IF_ERROR(reader.Parse("trash-days", ParseTrashDays, options.trash.age));
+  FS_RETURN_IF_ERROR(reader.Parse("trash-size", ParseTrashSize, options.trash.bytes));
+  FS_RETURN_IF_ERROR(reader.Each("compression", [&](const std::string& text) -> absl::Status {
+    if (text == "off") {
+      options.compression.zstd_level = 0;
+      return absl::OkStatus();
+    }
+    FS_ASSIGN_OR_RETURN(const int level, ParseNumber(text, 1, kHighestCompression));
+    options.compression.zstd_level = level;
+    return absl::OkStatus();
+  }));
+  FS_RETURN_IF_ERROR(reader.Each("priority", [&](const std::string& text) -> absl::Status {
+    constexpr std::string_view kNames[] = {"high", "normal", "low"};
+    const auto* const found = std::find(std::begin(kNames), std::end(kNames), text);
+    if (found == std::end(kNames)) return InvalidArgument("expected high, normal or low");
+    options.priority = static_cast<FolderPriority>(found - std::begin(kNames));
+    return absl::OkStatus();
+  }));
+  plan.identity = fmt::format("{}\n{}\n{}\n{}\n{}", agent.server, agent.name, location.folder,
+                              location.directory, Digest(reader, /*live=*/false));
+  plan.live = Digest(reader, /*live=*/true);
+  return plan;
+}
+
+absl::Status ReadHooks(const SettingReader& reader, HookOptions& hooks) {
+  auto read = [&reader](const char* name, std::vector<std::string>& command) {
+    return reader.Each(name, [&command](const std::string& text) -> absl::Status {
+      FS_ASSIGN_OR_RETURN(command, ParseHookCommand(text));
+      return absl::OkStatus();
+    });
+  };
+  FS_RETURN_IF_ERROR(read("on-synced", hooks.on_synced));
+  FS_RETURN_IF_ERROR(read("on-conflict", hooks.on_conflict));
+  FS_RETURN_IF_ERROR(read("on-error", hooks.on_error));
+  return reader.Each("hook-timeout", [&hooks](const std::string& text) -> absl::Status {
+    double seconds = 0;
+    if (!absl::SimpleAtod(text, &seconds) || !(seconds > 0) || !(seconds <= kLongestHook)) {
+      return InvalidArgument("expected a number of seconds above 0, at most a day");
+    }
+    hooks.time_limit = absl::Seconds(seconds);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status ReadProcess(const SettingReader& reader, AgentOptions& options) {
+  options.server = reader.Text("server");
+  FS_RETURN_IF_ERROR(
+      reader.Each("server", [](const std::string& text) { return ParseEndpoint(text).status(); }));
+  options.http = reader.Text("http");
+  FS_RETURN_IF_ERROR(reader.Each("http", [](const std::string& text) -> absl::Status {
+    return text == "off" ? absl::OkStatus() : ParseEndpoint(text, true).status();
+  }));
+  FS_RETURN_IF_ERROR(reader.Each("log-level", [&](const std::string& text) -> absl::Status {
+    if (ParseLogLevel(text, options.log_level)) return absl::OkStatus();
+    return InvalidArgument("expected debug, info, warn, error or off");
+  }));
+  FS_RETURN_IF_ERROR(reader.Each("schedule", [&](const std::string& text) -> absl::Status {
+    FS_ASSIGN_OR_RETURN(options.schedule, CronSchedule::Parse(text));
+    return absl::OkStatus();
+  }));
+  FS_RETURN_IF_ERROR(ReadHooks(reader, options.hooks));
+  FS_RETURN_IF_ERROR(reader.Parse("limit-up", RateTimetable::Parse, options.limit_up));
+  FS_RETURN_IF_ERROR(reader.Parse("limit-down", RateTimetable::Parse, options.limit_down));
+  FS_RETURN_IF_ERROR(reader.Each("transfers", [&](const std::string& text) -> absl::Status {
+    FS_ASSIGN_OR_RETURN(options.transfers, ParseNumber(text, 1, kMostTransfers));
+    return absl::OkStatus();
+  }));
+  options.name = HostName().substr(0, kLongestName);
+  return reader.Each("name", [&](const std::string& text) -> absl::Status {
+    options.name = text;
+    if (text.size() <= kLongestName && EscapeForPeople(text) == text) return absl::OkStatus();
+    return InvalidArgument("expected 1 to {} bytes of printable UTF-8", kLongestName);
+  });
 }
 
 }  // namespace
 
-ParsedOptions ParseOptions(int argc, char** argv) {
-  ParsedOptions parsed;
-  AgentOptions& options = parsed.options;
-  options.server = kDefaultServer;
-  options.http = "off";
-  Raw raw;
-  CLI::App app(kDescription, "syncagent");
-  app.set_version_flag("--version", "syncagent 0.1.0");
-  CLI::App* run = app.add_subcommand("run", "Run until stopped (what happens without a command)");
-  CLI::App* sync = app.add_subcommand("sync", "Bring the directory in sync once, then exit");
-  CLI::App* status = app.add_subcommand("status", "Tell how a directory stands");
-  AddSyncOptions(&app, options, raw);
-  AddSyncOptions(run, options, raw);
-  AddSyncOptions(sync, options, raw);
-  sync->add_flag("--force-upload", raw.force_upload,
-                 "Make the folder what DIR is, whatever was agreed on before");
-  sync->add_flag("--force-download", raw.force_download,
-                 "Make DIR what the folder is, whatever was agreed on before");
-  status->add_flag("--json", options.json, "As protobuf JSON");
-  status->add_option("DIR", raw.directory, "The directory")->required();
-  CLI::App* pause = app.add_subcommand("pause", "Stop syncing a directory until it is resumed");
-  CLI::App* resume = app.add_subcommand("resume", "Go on syncing a paused directory");
-  CLI::App* confirm = app.add_subcommand("confirm", "Let go what the brake holds");
-  CLI::App* undo = app.add_subcommand("undo", "Undo what the brake holds");
-  CLI::App* wait = app.add_subcommand("wait", "Wait until a directory is in sync");
-  double timeout = 0;
-  wait->add_option("--timeout", timeout, "Seconds to wait at most (default: for ever)")
-      ->check(CLI::PositiveNumber);
-  CLI::App* ignore = app.add_subcommand("ignore", "Ask about ignore rules");
-  CLI::App* ignore_test = ignore->add_subcommand("test", "Tell which rule decides about a path");
-  ignore->require_subcommand(1);
-  ignore_test->add_flag("--json", options.json, "As protobuf JSON");
-  ignore_test->add_option("PATH", raw.directory, "A path; it need not exist")->required();
-  for (CLI::App* command : {pause, resume, confirm, undo, wait}) {
-    command->add_option("DIR", raw.directory, "The directory")->required();
+absl::StatusOr<std::vector<ConfiguredLocation>> FindLocations(const Sources& sources) {
+  const SettingReader reader(sources, nullptr);
+  std::vector<ConfiguredLocation> found;
+  FS_RETURN_IF_ERROR(reader.Each("directory", [](const std::string& text) -> absl::Status {
+    return text.empty() ? InvalidArgument("expected a directory") : absl::OkStatus();
+  }));
+  auto add = [&](std::string directory, const std::string* folder) {
+    const FolderTable* table = FindTable(sources, directory);
+    const SettingReader own(sources, table);
+    found.push_back(
+        {folder != nullptr ? *folder : own.Text("folder"), std::move(directory), table});
+  };
+  FS_RETURN_IF_ERROR(reader.Each("sync", [&](const std::string& pair) -> absl::Status {
+    const size_t equals = pair.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == pair.size()) {
+      return InvalidArgument("expected FOLDER=DIR");
+    }
+    const std::string folder = pair.substr(0, equals);
+    Setting directory{{pair.substr(equals + 1)}, reader.Get("sync").where};
+    add(ExpandDirectory(directory, sources.config_path), &folder);
+    return absl::OkStatus();
+  }));
+  const Setting directory = reader.Get("directory");
+  if (!directory.texts.empty()) add(ExpandDirectory(directory, sources.config_path), nullptr);
+  if (found.empty()) {
+    for (const FolderTable& table : sources.file.folders) {
+      const SettingReader own(sources, &table);
+      found.push_back({own.Text("folder"),
+                       ExpandDirectory(table.values.at("directory"), sources.config_path), &table});
+    }
   }
-  app.require_subcommand(0, 1);
-  app.positionals_at_end(false);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    // Help and version go to stdout and are no failure; everything else is wrong usage.
-    const int code = app.exit(error);
-    parsed.exit_code = code == 0 ? kExitInSync : kExitUsage;
-    return parsed;
+  if (found.empty()) {
+    return InvalidArgument("no directory is given; say which: syncagent --server {} DIR",
+                           reader.Text("server"));
   }
-  if (sync->parsed()) options.command = Command::kSync;
-  if (status->parsed()) options.command = Command::kStatus;
-  if (pause->parsed()) options.command = Command::kPause;
-  if (resume->parsed()) options.command = Command::kResume;
-  if (confirm->parsed()) options.command = Command::kConfirm;
-  if (undo->parsed()) options.command = Command::kUndo;
-  if (wait->parsed()) options.command = Command::kWait;
-  if (ignore_test->parsed()) options.command = Command::kIgnoreTest;
-  if (timeout > 0) options.timeout = absl::Seconds(timeout);
-  if (absl::Status checked = Check(raw, options); !checked.ok()) {
-    fmt::print(stderr, "syncagent: {}\nRun 'syncagent --help' for how to use it.\n",
-               ToStd(checked.message()));
-    parsed.exit_code = kExitUsage;
-    return parsed;
+  return found;
+}
+
+absl::StatusOr<AgentOptions> CheckOptions(const Sources& sources) {
+  AgentOptions options;
+  FS_ASSIGN_OR_RETURN(const std::vector<ConfiguredLocation> locations, FindLocations(sources));
+  FS_RETURN_IF_ERROR(ReadProcess(SettingReader(sources, nullptr), options));
+  for (const ConfiguredLocation& location : locations) {
+    FS_ASSIGN_OR_RETURN(LocationPlan plan, ReadLocation(sources, location, options));
+    options.locations.push_back(std::move(plan));
   }
-  parsed.run = true;
-  return parsed;
+  return options;
+}
+
+absl::StatusOr<AgentOptions> ReadOptions(const Layer& flags, Sources& sources) {
+  FS_ASSIGN_OR_RETURN(sources, ReadSources(flags, environ));
+  FS_ASSIGN_OR_RETURN(AgentOptions options, CheckOptions(sources));
+  for (const std::string& warning : sources.warnings) {
+    fmt::print(stderr, "syncagent: {}\n", warning);
+  }
+  return options;
+}
+
+absl::Status ReadOwnFlags(const CommandFlags& flags, AgentOptions& options) {
+  const bool upload = flags.contains("force-upload");
+  const bool download = flags.contains("force-download");
+  if (upload && download) {
+    return InvalidArgument("--force-upload and --force-download: only one side can win");
+  }
+  for (LocationPlan& plan : options.locations) {
+    if (upload) plan.options.force = Winner::kLocal;
+    if (download) plan.options.force = Winner::kRemote;
+    plan.options.losses_agreed = flags.contains("yes");
+  }
+  return absl::OkStatus();
+}
+
+void MakeOneShot(AgentOptions& options, bool full) {
+  for (LocationPlan& plan : options.locations) {
+    plan.options.ignore_pause = true;
+    plan.options.step_by_step = true;
+    plan.options.read_all = full;
+  }
 }
 
 }  // namespace filesync

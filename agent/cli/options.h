@@ -1,64 +1,69 @@
-// Options: what the command line and the environment ask `syncagent` to do.
+// Options: what `syncagent` is asked to do, checked and typed.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "agent/engine/filters.h"
+#include "agent/cli/flags.h"
+#include "agent/config/sources.h"
+#include "agent/engine/grpc_link.h"
+#include "agent/engine/location_options.h"
+#include "agent/hooks/hooks.h"
 #include "agent/traffic/cron_schedule.h"
 #include "agent/traffic/rate_timetable.h"
-#include "libs/model/modes.h"
-#include "libs/reconcile/brake.h"
-#include "libs/reconcile/conflict_policies.h"
 #include "libs/telemetry/log.h"
 
 namespace filesync {
 
-enum class Command { kRun, kSync, kStatus, kWait, kPause, kResume, kConfirm, kUndo, kIgnoreTest };
-
-struct FolderDirectory {
-  std::string folder;
-  std::string directory;
+// One directory that is to be synced.
+struct LocationPlan {
+  LocationSyncOptions options;
+  // As text, for telling what a change of the configuration changed: what an engine is started
+  // with for good, and what it can be told while it runs.
+  std::string identity;
+  std::string live;
 };
 
 struct AgentOptions {
-  Command command = Command::kRun;
   std::string server;
   std::string name;  // the agent's, for people
-  std::vector<FolderDirectory> locations;
-  Mode mode = Mode::kTwoWay;
-  ConflictPolicies policies;
-  FilterOptions filters;
-  BrakeLimit max_delete;
-  Winner first_sync = Winner::kNone;
-  Winner force = Winner::kNone;  // sync
-  bool yes = false;              // to what the winner of these costs the other side
-  CompareBy compare = CompareBy::kQuick;
+  std::vector<LocationPlan> locations;
   // When to sync; nullopt: all the time.
   std::optional<CronSchedule> schedule;
   RateTimetable limit_up;
   RateTimetable limit_down;
+  int transfers = static_cast<int>(TransferLimits::kTransfersAtOnce);
+  HookOptions hooks;
   std::string http;  // ADDR:PORT for metrics; "off": none
   LogLevel log_level = LogLevel::kInfo;
-  bool json = false;                                  // of commands that tell something
-  absl::Duration timeout = absl::InfiniteDuration();  // wait
 };
 
-// What to do, or, when there is nothing (more) to do, the exit code after the text was printed.
-struct ParsedOptions {
-  bool run = false;
-  int exit_code = 0;
-  AgentOptions options;
+// One directory of those that are configured.
+struct ConfiguredLocation {
+  std::string folder;
+  std::string directory;
+  const FolderTable* table = nullptr;  // of its own settings; in `sources`
 };
 
-// Flags beat environment variables (SYNCAGENT_SERVER, SYNCAGENT_FOLDER, SYNCAGENT_NAME,
-// SYNCAGENT_MODE, SYNCAGENT_CONFLICT, SYNCAGENT_IGNORE,
-// SYNCAGENT_USE_GITIGNORE, SYNCAGENT_INCLUDE, SYNCAGENT_EXCLUDE, SYNCAGENT_MAX_DELETE,
-// SYNCAGENT_FIRST_SYNC, SYNCAGENT_COMPARE, SYNCAGENT_LIMIT_UP, SYNCAGENT_LIMIT_DOWN,
-// SYNCAGENT_SCHEDULE, SYNCAGENT_HTTP, SYNCAGENT_LOG_LEVEL), which beat defaults. Prints help and
-// errors itself.
-ParsedOptions ParseOptions(int argc, char** argv);
+// Which directories `sources` speak of: those given by name; else all [[folder]] tables. A
+// directory that is given by name and has a table takes its settings. Errors: InvalidArgument.
+absl::StatusOr<std::vector<ConfiguredLocation>> FindLocations(const Sources& sources);
+
+// Errors: InvalidArgument, naming the setting, where it was said and what was expected.
+absl::StatusOr<AgentOptions> CheckOptions(const Sources& sources);
+
+// The same of what `flags` and all other sources say, which is left in `sources`. Warnings go to
+// stderr.
+absl::StatusOr<AgentOptions> ReadOptions(const Layer& flags, Sources& sources);
+
+// What a command is told by its own flags alone: who wins by force, and that a person agrees to
+// what a winner costs the other side. Errors: InvalidArgument.
+absl::Status ReadOwnFlags(const CommandFlags& flags, AgentOptions& options);
+
+// For a run that is asked for now and ends by itself; `full`: it reads every file.
+void MakeOneShot(AgentOptions& options, bool full);
 
 }  // namespace filesync

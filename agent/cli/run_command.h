@@ -1,11 +1,12 @@
-// The commands that sync: `run` (until stopped) and `sync` (once).
+// `syncagent run` and `syncagent sync`: engines for the configured directories until they are
+// stopped or, once, until they are in sync.
 #pragma once
 
-#include "agent/cli/options.h"
+#include "agent/cli/invocation.h"
 
 namespace filesync {
 
 // Returns the exit code.
-int RunSync(const AgentOptions& options);
+int RunSync(const Invocation& asked);
 
 }  // namespace filesync

@@ -7,11 +7,18 @@
 #include "agent/engine/apply_flow.h"
 #include "agent/engine/apply_round.h"
 #include "agent/engine/installer.h"
+#include "agent/engine/rename_follow.h"
 #include "agent/engine/shelf.h"
 #include "libs/base/status.h"
 #include "libs/reconcile/act.h"
 
 namespace filesync {
+namespace {
+
+// A directory that is to go waits for what is about to leave it.
+constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
+
+}  // namespace
 
 // What was fetched has nothing to do with the file that it is to take the place of.
 bool ApplyFlow::IsUnrelated(const Item& item, const Round& round) const {
@@ -27,17 +34,22 @@ void ApplyFlow::Finish(Round& round) {
   std::sort(round.items.begin(), round.items.end(),
             [](const Item& a, const Item& b) { return a.target.path < b.target.path; });
   Installer installer(context_);
-  std::vector<std::pair<SyncEvent::Kind, RelPath>> events;
+  std::vector<SyncEvent> events;
   auto settle = [&](Item& item, const Installed& installed) {
     const RelPath& path = item.target.path;
     switch (installed.kind) {
       case Installed::Kind::kDone:
         round.applied.emplace_back(path, item.target.version);
+        context_->progress.Finish(TransferDirection::kDown, path);
         context_->ClearFailure(path);
         if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
         if (item.target.IsLive()) {
-          round.rows.push_back({item.target, context_->incarnation, installed.fingerprint});
-          events.emplace_back(SyncEvent::Kind::kDownloaded, path);
+          round.rows.push_back(
+              {item.target, context_->incarnation, installed.fingerprint, installed.now});
+          events.push_back({.kind = SyncEvent::Kind::kDownloaded,
+                            .path = path,
+                            .bytes = item.fetch >= 0 ? item.target.content.size : 0,
+                            .why = item.situation.why});
           if (item.fetch >= 0 && !item.situation.base.has_value() &&
               round.fetch[item.fetch].looks == Looks::kScrambled) {
             gate_->MadeScrambled(path);
@@ -48,7 +60,8 @@ void ApplyFlow::Finish(Round& round) {
           }
         } else {
           round.forget.push_back(path);
-          events.emplace_back(SyncEvent::Kind::kDeletedHere, path);
+          events.push_back(
+              {.kind = SyncEvent::Kind::kDeletedHere, .path = path, .why = item.situation.why});
         }
         return;
       case Installed::Kind::kOccupied:
@@ -58,6 +71,11 @@ void ApplyFlow::Finish(Round& round) {
           round.stash.push_back(item.target);
           context_->Fail(path, FailedPrecondition("it is kept: it holds what is not synced"));
           context_->scan_subtree(path);
+          return;
+        }
+        if (MayBecomeEmpty(path, round)) {
+          round.stash.push_back(item.target);
+          round.later.insert(path);
           return;
         }
         context_->log->Info("{} is kept: it holds what the folder does not have", path.ForPeople());
@@ -85,8 +103,9 @@ void ApplyFlow::Finish(Round& round) {
       round.applied.emplace_back(item.target.path, item.target.version);
       context_->ClearFailure(item.target.path);
       if (item.target.IsLive()) {
-        round.rows.push_back(
-            {item.target, context_->incarnation, item.situation.look.entry.fingerprint});
+        round.rows.push_back({item.target, context_->incarnation,
+                              item.situation.look.entry.fingerprint,
+                              item.situation.look.entry.Metadata()});
       } else {
         round.forget.push_back(item.target.path);
       }
@@ -102,6 +121,7 @@ void ApplyFlow::Finish(Round& round) {
         continue;
       }
       staged = fetch.staged.get();
+      context_->NoteLoss(item.target.path, fetch.loss);
     }
     if (unrelated(item)) {
       const RelPath& path = item.target.path;
@@ -125,15 +145,28 @@ void ApplyFlow::Finish(Round& round) {
   for (const RelPath& path : installer.TakeTouched()) context_->Dirty(path);
   ReleaseAll(round);
   for (const Entry& entry : round.stash) {
+    if (round.later.contains(entry.path)) {
+      context_->DirtyAfter(entry.path, kLookAgain);
+      continue;
+    }
     if (!large_.contains(entry.path) && !context_->RetryIsPlanned(entry.path) &&
         !waiting.contains(entry.path)) {
       context_->Dirty(entry.path);
     }
   }
-  for (const auto& [kind, path] : events) context_->Emit(kind, path);
+  for (SyncEvent& event : events) context_->Emit(std::move(event));
   if (recorded.ok() && round.through.has_value()) {
+    context_->follower->Passed(round.through->version);
     (void)context_->link->SendApplied(*round.through);
   }
+}
+
+// What was edited in a directory that moved elsewhere goes after it, and is about to.
+bool ApplyFlow::MayBecomeEmpty(const RelPath& directory, const Round& round) const {
+  const bool leaves = std::any_of(round.stash.begin(), round.stash.end(), [&](const Entry& entry) {
+    return !entry.moved_to.IsRoot() && entry.path != directory && entry.path.IsAtOrBelow(directory);
+  });
+  return leaves || context_->follower->MayBecomeEmpty(directory);
 }
 
 absl::Status ApplyFlow::Record(Round& round) {
@@ -150,6 +183,7 @@ absl::Status ApplyFlow::Record(Round& round) {
     gate_->Forget(path);
   }
   for (const Entry& entry : round.stash) {
+    if (context_->follower->IsStale(entry)) continue;
     FS_ASSIGN_OR_RETURN(const std::optional<Entry> known, state.GetRemote(entry.path));
     if (known.has_value() && known->version > entry.version) continue;
     // A commit of ours may have been accepted since.

@@ -5,6 +5,7 @@
 
 #include "agent/engine/apply_round.h"
 #include "agent/engine/moves.h"
+#include "agent/engine/rename_follow.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -22,6 +23,22 @@ bool HasMoves(const RemoteSlice& slice) {
   });
 }
 
+// It takes the place of a file that was in step, which is a loss if the two are unrelated.
+bool Replaces(const Situation& situation) {
+  return situation.base.has_value() && situation.is_file();
+}
+
+// How many files' contents it names, and how large they are.
+std::pair<uint64_t, uint64_t> FilesIn(const RemoteSlice& slice) {
+  std::pair<uint64_t, uint64_t> in;
+  for (const Entry& entry : slice.entries) {
+    if (entry.type != EntryType::kFile) continue;
+    ++in.first;
+    in.second += entry.content.size;
+  }
+  return in;
+}
+
 }  // namespace
 
 ApplyFlow::ApplyFlow(EngineContext* context, IncomingGate* gate, Executor* lane,
@@ -33,7 +50,11 @@ ApplyFlow::ApplyFlow(EngineContext* context, IncomingGate* gate, Executor* lane,
       fetcher_(context),
       large_fetcher_(context) {}
 
-void ApplyFlow::AddSlice(RemoteSlice slice) { slices_.push_back(std::move(slice)); }
+void ApplyFlow::AddSlice(RemoteSlice slice) {
+  const auto [files, bytes] = FilesIn(slice);
+  context_->progress.AddWaiting(files, bytes);
+  slices_.push_back(std::move(slice));
+}
 
 bool ApplyFlow::Step() {
   bool moved = false;
@@ -58,8 +79,13 @@ bool ApplyFlow::StartSlice() {
   if (moves && !stashing_ && !rounds_.empty()) return false;
   RemoteSlice slice = std::move(slices_.front());
   slices_.pop_front();
+  const auto [files, bytes] = FilesIn(slice);
+  context_->progress.TakeWaiting(files, bytes);
   if (slice_started_) slice_started_();
   context_->head_version = std::max(context_->head_version, slice.head_version);
+  std::erase_if(slice.entries,
+                [&](const Entry& entry) { return context_->follower->IsStale(entry); });
+  context_->follower->Remember(slice.entries);
   if (stashing_) {
     if (absl::Status stashed = Stash(slice); !stashed.ok()) context_->halt = stashed;
     return true;
@@ -88,41 +114,16 @@ bool ApplyFlow::StartSlice() {
   const auto lost = [&](const Entry& entry) {
     return !entry.IsLive() && !moved->contains(entry.path);
   };
-  round->few_losses =
-      !gate_->Busy() && gate_->Few(std::count_if(slice.entries.begin(), slice.entries.end(), lost));
+  const auto losses = std::count_if(slice.entries.begin(), slice.entries.end(), lost);
+  round->loses = losses > 0;
+  round->few_losses = !gate_->Busy() && gate_->Few(losses);
+  // Wherever it went, what was held of it is settled.
+  for (const RelPath& path : *moved) gate_->Forget(path);
   for (const Entry& entry : slice.entries) {
     if (!moved->contains(entry.path)) PlanEntry(entry, *round);
   }
   StartFetching(std::move(round));
   return true;
-}
-
-// Without what is ignored here: a rename to or from there is the other half's coming or going.
-std::vector<Entry> ApplyFlow::Visible(const std::vector<Entry>& entries) {
-  std::vector<Entry> visible;
-  if (std::none_of(entries.begin(), entries.end(), [](const Entry& entry) {
-        return !entry.moved_from.IsRoot() || !entry.moved_to.IsRoot();
-      })) {
-    return visible;
-  }
-  for (const Entry& entry : entries) {
-    if (!context_->filters->Ignores(entry.path, entry.type == EntryType::kDirectory)) {
-      visible.push_back(entry);
-    }
-  }
-  return visible;
-}
-
-absl::Status ApplyFlow::Stash(const RemoteSlice& slice) {
-  State::Transaction transaction(context_->state);
-  for (const Entry& entry : slice.entries) {
-    FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, context_->state->GetBase(entry.path));
-    if (base.has_value() && base->entry.version >= entry.version) continue;
-    FS_RETURN_IF_ERROR(context_->state->PutRemote(entry));
-    context_->Dirty(entry.path);
-  }
-  FS_RETURN_IF_ERROR(context_->state->SetCursor(slice.through));
-  return transaction.Commit();
 }
 
 void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
@@ -157,6 +158,9 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
   } else {
     action = Decide(*context_, *situation);
   }
+  situation->why = action.why;
+  // What is missing here and was edited there may be here under another name.
+  if (action.conflict && situation->absent()) action.kind = Action::Kind::kHold;
   const Winner winner = WinnerFor(*context_, *situation);
   const std::optional<HeldRow::Loss> loss = IncomingGate::LossOf(*situation, action, winner);
   const bool waits =
@@ -241,8 +245,10 @@ bool ApplyFlow::AddFetch(Item& item, Round& round) {
     StartLarge(situation);
     return false;
   }
+  context_->progress.Plan(TransferDirection::kDown, path, item.target.content.size);
   FetchItem fetch;
   fetch.entry = item.target;
+  fetch.looks_decide = round.loses || Replaces(situation);
   if (situation.base.has_value() && situation.base->entry.type == EntryType::kFile &&
       situation.is_file()) {
     fetch.source = situation.base;
@@ -285,6 +291,7 @@ void ApplyFlow::StartLarge(const Situation& situation) {
   if (!large_.insert(path).second) return;
   auto item = std::make_shared<std::vector<FetchItem>>(1);
   item->front().entry = *situation.remote;
+  item->front().looks_decide = Replaces(situation);
   if (situation.base.has_value() && situation.base->entry.type == EntryType::kFile &&
       situation.is_file()) {
     item->front().source = situation.base;
@@ -293,7 +300,7 @@ void ApplyFlow::StartLarge(const Situation& situation) {
              same.ok()) {
     item->front().source = *std::move(same);
   }
-  context_->stats.bytes_to_move += situation.remote->content.size;
+  context_->progress.Plan(TransferDirection::kDown, path, situation.remote->content.size);
   const FolderId folder = context_->welcome.has_value() ? context_->welcome->folder : 0;
   large_lane_->Schedule([this, path, item, folder] {
     large_fetcher_.Fetch(folder, {}, *item);
@@ -303,6 +310,8 @@ void ApplyFlow::StartLarge(const Situation& situation) {
 
 void ApplyFlow::FinishLarge(const RelPath& path, FetchItem item) {
   large_.erase(path);
+  // What is left of it is a rename.
+  if (item.status.ok()) context_->progress.Finish(TransferDirection::kDown, path);
   context_->Release(path);
   if (item.status.ok()) {
     large_ready_[path] = std::move(item);

@@ -41,6 +41,8 @@ class ApplyFlow {
   bool Idle() const {
     return slices_.empty() && rounds_.empty() && large_.empty() && joined_.entries.empty();
   }
+  // What was received is in the base or in the remote rows.
+  bool SlicesDone() const { return slices_.empty() && rounds_.empty() && joined_.entries.empty(); }
   size_t waiting_slices() const { return slices_.size(); }
 
  private:
@@ -59,6 +61,7 @@ class ApplyFlow {
   void Finish(Round& round);
   bool IsUnrelated(const Item& item, const Round& round) const;
   bool GoesUnasked(const Situation& situation, HeldRow::Loss loss, Winner winner, bool few);
+  bool MayBecomeEmpty(const RelPath& directory, const Round& round) const;
   void ReleaseAll(const Round& round);
   absl::Status Record(Round& round);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -31,7 +32,9 @@ struct ApplyFlow::Round {
   std::vector<Entry> ignored;                         // to be put on the shelf
   std::vector<std::pair<RelPath, uint64_t>> applied;  // remote rows to delete, up to a version
   std::vector<RelPath> held;                          // claimed until the round is recorded
+  std::set<RelPath> later;                            // of the stash: decided in a moment
   std::optional<Cursor> through;
+  bool loses = false;       // something is deleted by it
   bool few_losses = false;  // what it deletes or replaces needs no judgement
 };
 

@@ -6,6 +6,7 @@
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/commit_round.h"
 #include "agent/engine/installer.h"
+#include "agent/engine/local_attributes.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -13,6 +14,12 @@ namespace {
 
 constexpr absl::Duration kBusyFirst = absl::Milliseconds(50);
 constexpr int kConflictNameAttempts = 1000;
+
+// What stands here stands as it did.
+bool LooksTheSame(const BaseRow& a, const BaseRow& b) {
+  return a.fingerprint == b.fingerprint && a.LocalMode() == b.LocalMode() &&
+         SameAttributes(a.local.attributes, b.local.attributes);
+}
 
 }  // namespace
 
@@ -96,7 +103,7 @@ void CommitFlow::NoteConflict(const RelPath& path, const Action& action) {
     case Action::Kind::kDeleteLocal:
     case Action::Kind::kDeleteRemote:
       ++context_->stats.conflicts;
-      context_->Emit(SyncEvent::Kind::kConflict, path, action.why);
+      context_->Emit({.kind = SyncEvent::Kind::kConflict, .path = path, .why = action.why});
       return;
     default:
       return;
@@ -106,6 +113,10 @@ void CommitFlow::NoteConflict(const RelPath& path, const Action& action) {
 void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
                            std::vector<Situation>& to_apply) {
   const RelPath path = situation.path;
+  if (situation.follows.has_value()) {
+    AddFollowedEdit(situation, batch);
+    return;
+  }
   if (situation.file.has_value()) {
     switch (situation.file->kind) {
       case PreparedFile::Kind::kReady:
@@ -131,6 +142,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     context_->busy.erase(path);
   }
   const Action action = Decide(*context_, situation);
+  situation.why = action.why;
   if (!PassesGates(situation, action, round)) return;
   if (action.conflict) NoteConflict(path, action);
   switch (action.kind) {
@@ -141,9 +153,9 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
       if (status.ok() && situation.base.has_value() && situation.present() &&
           EqualState(situation.LocalEntryNow(), situation.base->entry)) {
         BaseRow row = *situation.base;
-        row.fingerprint = situation.file.has_value() ? situation.file->fingerprint
-                                                     : situation.look.entry.fingerprint;
-        if (row.fingerprint != situation.base->fingerprint) status = state.PutBase(row);
+        row.fingerprint = situation.FingerprintNow();
+        row.local = situation.MetadataNow();
+        if (!LooksTheSame(row, *situation.base)) status = state.PutBase(row);
       }
       SettleHere(path, status);
       return;
@@ -169,9 +181,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
       absl::Status status = context_->state->DeleteRemoteUpTo(path, situation.RemoteVersion());
       if (status.ok() && situation.remote.has_value() && situation.remote->IsLive()) {
         status = context_->state->PutBase({*situation.remote, context_->incarnation,
-                                           situation.file.has_value()
-                                               ? situation.file->fingerprint
-                                               : situation.look.entry.fingerprint});
+                                           situation.FingerprintNow(), situation.MetadataNow()});
       } else if (status.ok()) {
         status = context_->state->DeleteBase(path);
       }
@@ -183,7 +193,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     case Action::Kind::kConflictLocalAside: {
       LocalEntry local = situation.look.entry;
       if (situation.file.has_value()) local.fingerprint = situation.file->fingerprint;
-      const absl::StatusOr<RelPath> copy = MoveToConflictCopy(*context_, local);
+      const absl::StatusOr<RelPath> copy = MoveToConflictCopy(*context_, local, action.why);
       absl::Status status = copy.status();
       // With no base, the server's entry simply arrives.
       if (status.ok()) status = context_->state->DeleteBase(path);
@@ -201,7 +211,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     case Action::Kind::kHold:
       context_->Release(path);
       if (action.conflict) {
-        context_->Hold(path, action.why);
+        context_->Hold(ToHeldConflict(situation), action.why);
       } else {
         context_->Fail(path, FailedPrecondition("{}", action.why));
       }
@@ -226,9 +236,19 @@ void CommitFlow::AddUpload(Situation& situation, const Round& round, Batch& batc
       entry.moved_from = moved->second;
     }
   }
-  pending.fingerprint =
-      situation.file.has_value() ? situation.file->fingerprint : situation.look.entry.fingerprint;
+  pending.fingerprint = situation.FingerprintNow();
+  pending.local = situation.MetadataNow();
+  if (situation.remote.has_value()) {
+    // A mirror's source decides, but of what it knows nothing.
+    const bool two_way = ModeFor(*context_, situation) == Mode::kTwoWay;
+    const BaseRow* before = two_way ? situation.Before() : nullptr;
+    CarryFromRemote(before, *situation.remote, entry, pending.local);
+  }
   pending.change.base_version = situation.BaseVersion();
+  pending.why = situation.why;
+  const bool known = (situation.base.has_value() && EqualContent(entry, situation.base->entry)) ||
+                     (situation.origin.has_value() && situation.origin->hash == entry.content.hash);
+  pending.bytes = known ? 0 : entry.content.size;
   if (const auto origin = context_->conflict_origin.find(situation.path);
       origin != context_->conflict_origin.end()) {
     pending.change.conflict_of = origin->second;
@@ -256,6 +276,7 @@ void CommitFlow::AddDeletion(const Situation& situation, Batch& batch) {
   pending.change.entry.path = situation.path;
   pending.change.entry.type = EntryType::kTombstone;
   pending.change.base_version = situation.BaseVersion();
+  pending.why = situation.why;
   batch.deletions[situation.path] = batch.changes.size();
   batch.changes.push_back(std::move(pending));
 }
@@ -278,11 +299,14 @@ void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
     context_->DirtyAfter(situation.path, absl::Milliseconds(100));
     return;
   }
+  context_->AllowCopy(copy);
   PendingChange directory;
   directory.change.entry = ToEntry(situation.look.entry);
   directory.change.entry.path = situation.path;
   directory.change.base_version = situation.remote->version;
   directory.fingerprint = situation.look.entry.fingerprint;
+  directory.local = situation.look.entry.Metadata();
+  directory.why = situation.why;
   batch.changes.push_back(std::move(directory));
   // No fingerprint: it is not here yet.
   PendingChange file;
@@ -294,7 +318,10 @@ void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
   file.change.conflict_of = situation.path;
   batch.changes.push_back(std::move(file));
   ++context_->stats.conflicts;
-  context_->Emit(SyncEvent::Kind::kConflict, situation.path, copy.ForPeople());
+  context_->Emit({.kind = SyncEvent::Kind::kConflict,
+                  .path = situation.path,
+                  .to = copy,
+                  .why = situation.why});
   context_->scan_subtree(situation.path);
 }
 

@@ -21,6 +21,7 @@ constexpr uint64_t kLargeFile = 16 << 20;
 // New content in one round; the rest waits for the next.
 constexpr uint64_t kBytesPerRound = 32 << 20;
 constexpr size_t kPathsPerTask = 32;
+constexpr absl::Duration kOtherHalfUnderWay = absl::Milliseconds(50);
 
 }  // namespace
 
@@ -77,7 +78,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     return;
   }
   Situation situation = *std::move(examined);
-  situation.verify = context_->verify.erase(path) > 0 || check_all_.contains(path);
+  situation.verify = situation.verify || check_all_.contains(path);
   if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
   if (context_->filters->Ignores(path, situation.IsDirectoryAnywhere())) {
     PutAway(path);
@@ -87,6 +88,14 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->Release(path);
     context_->Fail(path, situation.look.why);
     return;
+  }
+  if (situation.present()) {
+    const LocalEntry& here = situation.look.entry;
+    if (here.type == LocalType::kOther) context_->SaySkipped(path);
+    if (!here.untold.empty()) {
+      context_->SayOnce(
+          fmt::format("{}: not all of it is carried: {}", path.ForPeople(), here.untold));
+    }
   }
   const Mode mode = ModeFor(*context_, situation);
   if (situation.NothingToDecide(mode)) {
@@ -101,9 +110,9 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->Fail(path, proven);
     return;
   }
-  const HeldRow* held = context_->held.Find(path, HeldRow::Direction::kOutgoing);
+  if (FollowsRename(situation)) return;
   const bool undone =
-      situation.remote.has_value() && held != nullptr && held->verdict == HeldRow::Verdict::kUndone;
+      situation.remote.has_value() && context_->held.IsUndone(path, HeldRow::Direction::kOutgoing);
   if (!situation.DeletesThere(mode) || with_its_directory || undone) {
     gate_->Forget(path, HeldRow::Loss::kDeleted);
   } else if (const DeletionGate::Answer answer =
@@ -115,22 +124,32 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     }
     return;
   }
-  if (situation.NeedsContent()) FindMove(situation, round);
-  if (situation.is_directory() && !situation.base.has_value()) FindMove(situation, round);
-  if (situation.NeedsContent()) {
-    const uint64_t size = situation.look.entry.fingerprint.size;
-    if (size >= kLargeFile && !round.whole_tree) {
-      if (!round.items.empty() || large_rounds_ >= kLargeRounds) {
-        // Large files go alone.
-        context_->Release(path);
-        context_->DirtyAfter(
-            path, large_rounds_ >= kLargeRounds ? absl::Milliseconds(100) : absl::ZeroDuration());
-        return;
-      }
-      round.large = true;
-    }
-    round.bytes += size;
+  if (situation.is_file() && situation.look.entry.names > 1) {
+    LookAtOtherNames(situation.look.entry);
   }
+  const uint64_t size = situation.look.entry.fingerprint.size;
+  const bool large = situation.NeedsContent() && size >= kLargeFile && !round.whole_tree;
+  if (large && (!round.items.empty() || large_rounds_ >= kLargeRounds)) {
+    // Large files go alone, but for the other half of their move, which must not go without them.
+    context_->Release(path);
+    context_->DirtyAfter(
+        path, large_rounds_ >= kLargeRounds ? absl::Milliseconds(100) : absl::ZeroDuration());
+    return;
+  }
+  const bool may_have_moved =
+      situation.NeedsContent() || (situation.is_directory() && !situation.base.has_value());
+  if (may_have_moved && !FindMove(situation, round)) {
+    context_->Release(path);
+    context_->DirtyAfter(path, kOtherHalfUnderWay);
+    return;
+  }
+  if (situation.NeedsContent()) {
+    round.large = large;
+    round.bytes += size;
+    context_->progress.TakeWaiting(1, size);
+    context_->progress.Plan(TransferDirection::kUp, path, size);
+  }
+  round.bytes += AttributeBytes(situation.look.entry.attributes);
   round.paths.insert(path);
   // A directory that went takes everything below it along.
   const bool tree_gone = situation.absent() && situation.base.has_value() &&
@@ -151,6 +170,17 @@ void CommitFlow::PutAway(const RelPath& path) {
   gate_->Forget(path);
   incoming_->Forget(path);
   SettleHere(path, shelved);
+}
+
+// A file with several names was changed by one of them, which tells nobody of the others.
+void CommitFlow::LookAtOtherNames(const LocalEntry& file) {
+  const Fingerprint& now = file.fingerprint;
+  const absl::StatusOr<std::vector<BaseRow>> rows =
+      context_->state->BasesByInode(now.device, now.inode);
+  if (!rows.ok()) return;
+  for (const BaseRow& row : *rows) {
+    if (row.entry.path != file.path && row.fingerprint != now) context_->Dirty(row.entry.path);
+  }
 }
 
 // A mount that came or went makes a tree look deleted or replaced. What it looks like is believed
@@ -191,7 +221,8 @@ void CommitFlow::Read(RoundPtr round) {
   // Of an edited or moved file the server has most already: then only what it lacks is read again.
   const Situation& only = round->items[to_read.front()];
   if (round->large && !only.base.has_value() && !only.origin.has_value()) {
-    round->early = std::make_shared<EarlyUpload>(&large_uploader_, large_lane_, *context_->welcome);
+    round->early =
+        std::make_shared<EarlyUpload>(&large_uploader_, large_lane_, *context_->welcome, only.path);
   }
   const int tasks = static_cast<int>((to_read.size() + kPathsPerTask - 1) / kPathsPerTask);
   round->tasks = tasks;

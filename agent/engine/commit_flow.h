@@ -47,10 +47,16 @@ class CommitFlow {
   void StartRound(std::vector<RelPath> paths);
   void Add(const RelPath& path, Round& round, bool with_its_directory = false);
   void PutAway(const RelPath& path);
+  void LookAtOtherNames(const LocalEntry& file);
   void Take(const RelPath& path, Round& round);
   void TakeGone(const BaseRow& row, Round& round);
   void AddMovedTree(const Situation& directory, const BaseRow& from, Round& round);
-  void FindMove(Situation& situation, Round& round);
+  bool FindMove(Situation& situation, Round& round);
+  bool FollowsRename(const Situation& situation);
+  bool EditedElsewhere(const Situation& situation) const;
+  bool TakeEdit(Situation& situation, const BaseRow& from, Round& round);
+  void AddFollowedEdit(const Situation& situation, Batch& batch);
+  absl::Status TakeOverBase(const Entry& entry);
   absl::Status ProveSameFileSystem(const Situation& situation);
   void Read(RoundPtr round);
   void DecideAll(RoundPtr round);
@@ -93,6 +99,8 @@ class CommitFlow {
   std::set<RelPath> check_all_;
   // Moves that were refused: the halves go separately.
   std::set<RelPath> no_move_;
+  // How often a rename was committed with what was edited elsewhere, by its new name.
+  std::map<RelPath, int> follow_attempts_;
 };
 
 }  // namespace filesync

@@ -113,8 +113,10 @@ void CommitFlow::ApplyIfStillLost(const RelPath& path, std::vector<Situation>& t
   // Where the other side decides alone, what is here need not be read to be discarded.
   const bool unread = situation.NeedsContent() &&
                       (there || ModeFor(*context_, situation) != Mode::kDestinationToSource);
-  const bool lost = !unread && Decide(*context_, situation).kind == Action::Kind::kDeleteLocal;
-  if (!lost) {
+  Action action;
+  if (!unread) action = Decide(*context_, situation);
+  situation.why = action.why;
+  if (unread || action.kind != Action::Kind::kDeleteLocal) {
     context_->Release(path);
     context_->Dirty(path);
     return;

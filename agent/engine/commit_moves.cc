@@ -2,15 +2,23 @@
 
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/commit_round.h"
+#include "agent/engine/rename_follow.h"
 #include "agent/engine/scanner.h"
 
 namespace filesync {
+namespace {
+
+// Of owners and extended attributes in one commit, in bytes, so that the server takes it.
+constexpr size_t kMostCarried = 16 << 20;
+
+}  // namespace
 
 // The path belongs to this round and waits no longer.
 void CommitFlow::Take(const RelPath& path, Round& round) {
   context_->in_flight.Claim(path);
   context_->dirty.Remove(path);
   gate_->Forget(path);
+  context_->follower->Forget(path);
   round.paths.insert(path);
 }
 
@@ -25,37 +33,42 @@ void CommitFlow::TakeGone(const BaseRow& row, Round& round) {
 }
 
 // Something new stands here: did it come from another name? Then its content is known (its stat
-// is the base's; a file whose ctime moved with it is read), and the commit says so.
-void CommitFlow::FindMove(Situation& situation, Round& round) {
-  if (!RenamesAreSent(context_->mode) || context_->winner != Winner::kNone) return;
-  if (situation.base.has_value() || no_move_.contains(situation.path)) return;
+// is the base's; a file whose ctime moved with it is read), and the commit says so. False: the old
+// name is being dealt with, so that it can't be told yet.
+bool CommitFlow::FindMove(Situation& situation, Round& round) {
+  if (!RenamesAreSent(context_->mode) || context_->winner != Winner::kNone) return true;
+  if (situation.base.has_value()) return true;
   const Fingerprint& fingerprint = situation.look.entry.fingerprint;
   absl::StatusOr<std::optional<BaseRow>> row =
       context_->state->BaseByInode(fingerprint.device, fingerprint.inode);
-  if (!row.ok() || !row->has_value()) return;
+  if (!row.ok() || !row->has_value()) return true;
   const BaseRow& from = **row;
   const RelPath old = from.entry.path;
-  if (round.moved_to.contains(old) || no_move_.contains(old)) return;
-  if (context_->location->LookAt(old).presence != Look::Presence::kAbsent) return;
+  if (round.moved_to.contains(old)) return true;
+  if (context_->location->LookAt(old).presence != Look::Presence::kAbsent) return true;
   const bool directory = situation.is_directory();
-  if (directory != (from.entry.type == EntryType::kDirectory)) return;
+  if (directory != (from.entry.type == EntryType::kDirectory)) return true;
+  if (!round.paths.contains(old) && context_->in_flight.Contains(old)) return false;
+  if (!directory && TakeEdit(situation, from, round)) return true;
+  if (no_move_.contains(situation.path) || no_move_.contains(old)) return true;
   if (!round.paths.contains(old)) {
-    if (context_->in_flight.Contains(old)) return;
     // Both halves go together: the deletion need not wait.
     const absl::StatusOr<std::optional<Entry>> remote = context_->state->GetRemote(old);
-    if (!remote.ok() || remote->has_value()) return;
+    if (!remote.ok() || remote->has_value()) return true;
     TakeGone(from, round);
   }
   round.moved_to[old] = situation.path;
   round.moved_from[situation.path] = old;
+  situation.previous = from;
   if (!directory) {
     situation.origin = from.entry.content;
     if (fingerprint == from.fingerprint) situation.moved_from = from;
-    return;
+    return true;
   }
   context_->filters->Forget(old);
   context_->filters->Forget(situation.path);
   AddMovedTree(situation, from, round);
+  return true;
 }
 
 // Everything below a directory that moved belongs into the same commit, so that receivers can
@@ -64,6 +77,9 @@ void CommitFlow::AddMovedTree(const Situation& directory, const BaseRow& from, R
   round.whole_tree = true;
   const absl::StatusOr<std::vector<BaseRow>> rows = context_->state->BaseTree(from.entry.path);
   if (!rows.ok() || rows->size() * 2 > context_->welcome->changes_per_batch) return;
+  size_t carried = 0;
+  for (const BaseRow& row : *rows) carried += AttributeBytes(row.entry.attributes);
+  if (carried > kMostCarried) return;
   for (const BaseRow& row : *rows) {
     const RelPath& old = row.entry.path;
     if (old == from.entry.path) continue;
@@ -80,11 +96,20 @@ void CommitFlow::AddMovedTree(const Situation& directory, const BaseRow& from, R
         context_->in_flight.Contains(now)) {
       continue;
     }
-    TakeGone(row, round);
-    Take(now, round);
     Situation come;
     come.path = now;
     come.look = look;
+    come.previous = row;
+    const absl::StatusOr<std::optional<Entry>> remote = context_->state->GetRemote(old);
+    if (!remote.ok()) continue;
+    if (remote->has_value()) {
+      if (is_directory || !TakeEdit(come, row, round)) continue;
+      Take(now, round);
+      round.items.push_back(std::move(come));
+      continue;
+    }
+    TakeGone(row, round);
+    Take(now, round);
     if (row.entry.type == EntryType::kFile) come.moved_from = row;
     round.moved_to[old] = now;
     round.moved_from[now] = old;

@@ -5,6 +5,8 @@
 
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/commit_round.h"
+#include "agent/engine/local_attributes.h"
+#include "agent/engine/rename_follow.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -14,6 +16,14 @@ constexpr absl::Duration kChangedAgain = absl::Milliseconds(50);
 constexpr absl::Duration kAfterFailure = absl::Seconds(2);
 constexpr absl::Duration kAfterDrop = absl::Seconds(5);
 constexpr int kRejectionsToWaitOut = 5;
+
+// Says something of just what a location looks at.
+Attributes Seen(const Preserve& preserve) {
+  Attributes seen;
+  if (preserve.owner) seen.owner = std::make_shared<const Owner>();
+  if (preserve.xattrs) seen.xattrs = std::make_shared<const Xattrs>();
+  return seen;
+}
 
 }  // namespace
 
@@ -188,6 +198,7 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
       context_->ClearFailure(path);
       check_all_.erase(path);
       no_move_.erase(path);
+      follow_attempts_.erase(path);
       context_->conflict_origin.erase(path);
       FS_RETURN_IF_ERROR(context_->held.Erase(path));
       FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state.GetRemote(path));
@@ -199,18 +210,45 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
       FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, state.GetBase(path));
       if (base.has_value() && base->entry.version > outcome.version) return absl::OkStatus();
       if (!entry.IsLive()) {
-        context_->Emit(SyncEvent::Kind::kDeletedThere, path);
+        // The other half tells of a move.
+        if (entry.moved_to.IsRoot()) {
+          context_->Emit(
+              {.kind = SyncEvent::Kind::kDeletedThere, .path = path, .why = pending.why});
+        }
+        context_->follower->Deleted(path, outcome.version);
         return state.DeleteBase(path);
       }
       Entry committed = entry;
       committed.version = outcome.version;
       if (pending.fingerprint.inode == 0) {
-        // A conflict copy that stands on the server only: it is fetched now.
+        // It stands on the server only, a conflict copy or an edit from there: it is fetched now.
+        if (!entry.moved_from.IsRoot()) {
+          FS_RETURN_IF_ERROR(TakeOverBase(entry));
+          context_->Emit({.kind = SyncEvent::Kind::kMovedThere,
+                          .path = entry.moved_from,
+                          .to = path,
+                          .why = "renamed here, changed there"});
+        }
         context_->Dirty(path);
         return state.PutRemote(committed);
       }
-      context_->Emit(SyncEvent::Kind::kUploaded, path);
-      return state.PutBase({committed, context_->incarnation, pending.fingerprint});
+      context_->progress.Finish(TransferDirection::kUp, path);
+      if (entry.moved_from.IsRoot()) {
+        context_->Emit({.kind = SyncEvent::Kind::kUploaded,
+                        .path = path,
+                        .bytes = pending.bytes,
+                        .why = pending.why});
+      } else {
+        context_->Emit({.kind = SyncEvent::Kind::kMovedThere,
+                        .path = entry.moved_from,
+                        .to = path,
+                        .bytes = pending.bytes,
+                        .why = "renamed here"});
+      }
+      const BaseRow row{committed, context_->incarnation, pending.fingerprint, pending.local};
+      // What was taken from the other side's entry is not applied here yet.
+      if (AttributesToApply(Seen(context_->location->preserve()), row)) context_->Dirty(path);
+      return state.PutBase(row);
     }
     case ChangeOutcome::Kind::kSuperseded: {
       Entry current = outcome.current.value_or(Entry());

@@ -31,10 +31,12 @@ DeletionGate::Answer DeletionGate::AskDeletion(const RelPath& path, Winner winne
 
 DeletionGate::Answer DeletionGate::AskReplacement(const RelPath& path, Winner winner,
                                                   size_t at_hand) {
+  const bool decided = context_->decided.contains(path);
   const bool few = winner == Winner::kNone &&
                    !context_->held.WaitsAtOrAbove(path, Direction::kOutgoing) &&
                    act_.Few(at_hand + seen_.size(), context_->clock->Now());
-  if (!few) return Ask(path, {Loss::kReplaced, winner});
+  // About this very one a person decided already.
+  if (!few && !decided) return Ask(path, {Loss::kReplaced, winner});
   Forget(path);
   act_.Replaced(path, context_->clock->Now());
   return Answer::kGo;
@@ -169,12 +171,13 @@ void DeletionGate::Forget(const RelPath& path, Loss loss) {
   if (absl::Status erased = context_->held.Erase(path); !erased.ok()) context_->halt = erased;
 }
 
-const DeletionGate::Held& DeletionGate::held() {
+const HeldCounts& DeletionGate::held() {
   if (counted_at_ == context_->held.generation()) return held_;
   counted_at_ = context_->held.generation();
-  held_ = Held();
+  held_ = HeldCounts();
   std::vector<RelPath> gone;
   for (const HeldRow& row : context_->held.Waiting(Direction::kOutgoing)) {
+    if (row.winner != Winner::kNone) ++held_.for_winner;
     if (row.loss == Loss::kDeleted) {
       gone.push_back(row.path);
     } else {

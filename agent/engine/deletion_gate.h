@@ -25,6 +25,8 @@ class DeletionGate {
       : context_(context), act_(limit), quiet_(std::move(quiet)) {}
 
   enum class Answer : uint8_t { kGo, kLater, kHeld };
+  // From now on; what is held stays held.
+  void SetLimit(BrakeLimit limit) { act_.SetLimit(limit); }
   // `path` is missing, and the folder has it. `winner`: see HeldRow.
   Answer AskDeletion(const RelPath& path, Winner winner);
   // What stands at `path` has nothing to do with what the folder has there. `at_hand`: how many
@@ -42,14 +44,11 @@ class DeletionGate {
   // Judges replacements, when their time has come.
   void Step();
   size_t waiting() const { return seen_.size(); }
+  // Those of them that are gone: each asks again.
+  size_t missing() const { return seen_.size() - replacements_seen_; }
   bool HasReplacements() const { return replacements_seen_ > 0; }
-  struct Held {
-    uint64_t deletions = 0;
-    uint64_t replacements = 0;
-    uint64_t total() const { return deletions + replacements; }
-  };
   // How many entries a person is to decide about; a directory counts with all that is in it.
-  const Held& held();
+  const HeldCounts& held();
   // A scan ended: what is held and there again is looked at again.
   void Recheck();
   // A person decided: what comes is another act.
@@ -74,7 +73,7 @@ class DeletionGate {
   size_t replacements_seen_ = 0;
   std::map<RelPath, Loss> allowed_;
   // Counted when asked for, and again when `counted_at_` is not the paths' generation any more.
-  Held held_;
+  HeldCounts held_;
   uint64_t counted_at_ = 0;
   absl::Time last_seen_ = absl::InfinitePast();
   absl::Time first_seen_ = absl::InfiniteFuture();

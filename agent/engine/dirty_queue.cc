@@ -69,6 +69,11 @@ absl::Time DirtyQueue::NextTime() const {
   return order_.empty() ? absl::InfiniteFuture() : order_.begin()->first;
 }
 
+absl::Time DirtyQueue::When(const RelPath& path) const {
+  const auto it = when_.find(path);
+  return it == when_.end() ? absl::InfiniteFuture() : it->second;
+}
+
 std::vector<RelPath> DirtyQueue::Some(size_t limit) const {
   std::vector<RelPath> some;
   for (const auto& [time, path] : order_) {

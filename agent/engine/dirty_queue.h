@@ -34,6 +34,8 @@ class DirtyQueue {
   // Of the next path; InfiniteFuture when empty.
   absl::Time NextTime() const;
   std::vector<RelPath> Some(size_t limit) const;
+  // When `path` is to be looked at; InfiniteFuture when it is not in the queue.
+  absl::Time When(const RelPath& path) const;
 
  private:
   struct Hold {

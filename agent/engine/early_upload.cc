@@ -36,8 +36,8 @@ void EarlyUpload::HandOver() {
     ++handed_over_;
   }
   lane_->Schedule([self = shared_from_this(), piece = std::move(piece)]() mutable {
-    const absl::Status sent =
-        self->uploader_->SendEarly(self->welcome_, std::move(piece), self->head_start_);
+    const absl::Status sent = self->uploader_->SendEarly(self->welcome_, self->path_,
+                                                         std::move(piece), self->head_start_);
     absl::MutexLock lock(&self->mutex_);
     --self->handed_over_;
     // What came before stays known; Upload finds out about the rest.

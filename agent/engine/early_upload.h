@@ -19,8 +19,8 @@ namespace filesync {
 class EarlyUpload final : public ChunkSink, public std::enable_shared_from_this<EarlyUpload> {
  public:
   // `uploader` belongs to `lane`; both must outlive it.
-  EarlyUpload(Uploader* uploader, Executor* lane, WelcomeInfo welcome)
-      : uploader_(uploader), lane_(lane), welcome_(std::move(welcome)) {}
+  EarlyUpload(Uploader* uploader, Executor* lane, WelcomeInfo welcome, RelPath path)
+      : uploader_(uploader), lane_(lane), welcome_(std::move(welcome)), path_(std::move(path)) {}
 
   void Take(const ChunkRef& ref, std::string_view plain) override;
   // Hands over what is left; called once, after the last Take.
@@ -35,6 +35,7 @@ class EarlyUpload final : public ChunkSink, public std::enable_shared_from_this<
   Uploader* const uploader_;
   Executor* const lane_;
   const WelcomeInfo welcome_;
+  const RelPath path_;
   std::vector<ReadChunk> chunks_;
   size_t bytes_ = 0;
   HeadStart head_start_;

@@ -2,10 +2,12 @@
 // to the engine's thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -17,32 +19,22 @@
 #include "agent/engine/filters.h"
 #include "agent/engine/held_paths.h"
 #include "agent/engine/mailbox.h"
+#include "agent/engine/progress.h"
 #include "agent/engine/server_link.h"
 #include "agent/engine/state/state.h"
+#include "agent/engine/sync_event.h"
 #include "libs/base/clock.h"
 #include "libs/base/executor.h"
+#include "libs/content/frame.h"
 #include "libs/location/location.h"
+#include "libs/model/conflict.h"
 #include "libs/model/modes.h"
 #include "libs/reconcile/conflict_policies.h"
 #include "libs/telemetry/log.h"
 
 namespace filesync {
 
-// One thing that happened, for progress displays and hooks.
-struct SyncEvent {
-  enum class Kind : uint8_t {
-    kUploaded,
-    kDownloaded,
-    kDeletedHere,
-    kDeletedThere,
-    kMoved,
-    kConflict,
-    kFailed
-  };
-  Kind kind;
-  RelPath path;
-  std::string detail;  // where it moved, the conflict copy's name, the reason
-};
+class RenameFollower;
 
 // Counters since the start; any thread.
 struct EngineStats {
@@ -51,9 +43,14 @@ struct EngineStats {
   std::atomic<uint64_t> reconnects = 0;
   std::atomic<uint64_t> scans = 0;
   std::atomic<double> scan_seconds = 0;
-  std::atomic<uint64_t> bytes_saved = 0;    // content that did not have to be sent or fetched
-  std::atomic<uint64_t> bytes_to_move = 0;  // of the transfers under way
-  std::atomic<uint64_t> bytes_moved = 0;
+  // Entries: sent and received (directories and symlinks too), deleted, and renamed here.
+  std::atomic<uint64_t> sent = 0;
+  std::atomic<uint64_t> received = 0;
+  std::atomic<uint64_t> deleted_there = 0;
+  std::atomic<uint64_t> deleted_here = 0;
+  std::atomic<uint64_t> moved = 0;
+
+  void Count(SyncEvent::Kind kind);
 };
 
 // Paths that could not be synced, and when each is tried again. Engine's thread.
@@ -62,19 +59,24 @@ class Failures {
   struct Failure {
     std::string reason;
     int attempts = 0;
-    bool conflict = false;  // waits for a person, not for another attempt
+    bool conflict = false;             // waits for a person, not for another attempt
+    std::optional<HeldConflict> held;  // of a conflict: its sides
   };
-  void AddConflict(const RelPath& path, std::string reason);
+  void AddConflict(HeldConflict held, std::string reason);
   // Remembers the failure and returns how long to wait: 1 s doubling to 60 s.
   absl::Duration Add(const RelPath& path, const absl::Status& why);
-  void Clear(const RelPath& path) { failures_.erase(path); }
+  void Clear(const RelPath& path);
   // Clears `directory` and everything below it.
   void ClearTree(const RelPath& directory);
   const std::map<RelPath, Failure>& all() const { return failures_; }
   size_t size() const { return failures_.size(); }
+  // Grows whenever a conflict comes, changes or goes.
+  uint64_t conflict_changes() const { return conflict_changes_; }
+  bool IsConflict(const RelPath& path) const;
 
  private:
   std::map<RelPath, Failure> failures_;
+  uint64_t conflict_changes_ = 0;
 };
 
 // Paths that a commit or an apply is under way for. Engine's thread.
@@ -85,6 +87,7 @@ class InFlight {
   // True when somebody asked for it meanwhile: it must be looked at again.
   bool Release(const RelPath& path);
   bool Contains(const RelPath& path) const { return claimed_.contains(path); }
+  std::vector<RelPath> Paths() const;
   size_t size() const { return claimed_.size(); }
 
  private:
@@ -100,12 +103,18 @@ struct EngineContext {
   Executor* pool = nullptr;  // reading, hashing
   FilePreparer* preparer = nullptr;
   Filters* filters = nullptr;
+  RenameFollower* follower = nullptr;
   Mailbox mailbox;                                 // any thread
   EngineStats stats;                               // any thread
+  ProgressTracker progress;                        // any thread
   std::function<void(const SyncEvent&)> on_event;  // called on the engine's thread
 
   // From the server's commit to its application here, by both hosts' clocks.
   std::function<void(absl::Duration)> on_propagation;
+
+  // How chunks are compressed; any thread.
+  std::atomic<int> zstd_level = FrameOptions().zstd_level;
+  FrameOptions frame_options() const { return {zstd_level}; }
 
   std::string agent_id;
   std::string agent_name;
@@ -124,8 +133,12 @@ struct EngineContext {
   std::string incarnation;
   // Conflict copies that were made and not committed yet, and of which path they are.
   std::map<RelPath, RelPath> conflict_origin;
+  // Of which files the content is fetched; null: of all. The others are staged without it.
+  std::function<bool(const Entry&)> fetches;
   // Asks for a scan of a subtree; set by the engine.
   std::function<void(const RelPath&)> scan_subtree;
+  // A scan has not ended yet, or none did; set by the engine.
+  std::function<bool()> scan_under_way;
   // Published head of the folder, as far as known.
   uint64_t head_version = 0;
   // How often a path was found being written, or refused for what should pass by itself.
@@ -133,8 +146,12 @@ struct EngineContext {
   std::map<RelPath, int> rejected;
   // Directories that could not be listed; true when the scan under way found them so.
   absl::flat_hash_map<RelPath, bool> unknown;
-  // What is never synced: each said once.
-  absl::flat_hash_set<std::string> skipped;
+  // What is never synced, or could not be stored: each said once.
+  absl::flat_hash_set<std::string> said;
+  // When not empty: nothing is looked at but these paths and what they stand in.
+  std::set<RelPath> only;
+  // How a person settled what was held there; until the path came right.
+  std::map<RelPath, ConflictPolicy> decided;
   // What waits for a person, and what a person said of it.
   HeldPaths held;
   // Whose side decides, where both sides are compared as a whole: about what has no base, or, when
@@ -142,27 +159,39 @@ struct EngineContext {
   Winner winner = Winner::kNone;
   bool winner_all = false;
   bool winner_agreed = false;
-  // How scans tell that a file needs no look. What was looked at is judged by all that stat says,
-  // and then by its content.
-  CompareBy compare = CompareBy::kQuick;
-  // Files whose content is to be read though they look unchanged.
+  // How scans tell that a file needs no look; any thread. What was looked at is judged by all that
+  // stat says, and then by its content.
+  std::atomic<CompareBy> compare = CompareBy::kQuick;
+  // Files whose content is to be read though they look unchanged; until they came right.
   absl::flat_hash_set<RelPath> verify;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.
   std::function<absl::Status()> check_root_for_deletions;
   // A reason to halt: nothing is decided any more until it is gone.
   absl::Status halt;
 
-  void Dirty(const RelPath& path) { dirty.Add(path, clock->Now()); }
+  bool MayLookAt(const RelPath& path) const {
+    return only.empty() || std::any_of(only.begin(), only.end(), [&](const RelPath& wanted) {
+             return wanted.IsAtOrBelow(path);
+           });
+  }
+  void Dirty(const RelPath& path) { DirtyAfter(path, absl::ZeroDuration()); }
   void DirtyAfter(const RelPath& path, absl::Duration delay) {
-    dirty.Add(path, clock->Now() + delay);
+    if (MayLookAt(path)) dirty.Add(path, clock->Now() + delay);
+  }
+  // A conflict copy belongs to what a person decided about.
+  void AllowCopy(const RelPath& copy) {
+    if (!only.empty()) only.insert(copy);
   }
   // Ends what Claim began.
   void Release(const RelPath& path) {
+    progress.Drop(path);
     if (in_flight.Release(path)) Dirty(path);
   }
   // `path` came right, unless it is a directory that could not be listed: what it holds is
   // known only after another scan.
   void ClearFailure(const RelPath& path) {
+    decided.erase(path);
+    verify.erase(path);
     if (unknown.contains(path)) {
       scan_subtree(path);
     } else {
@@ -173,12 +202,26 @@ struct EngineContext {
   void ForgetUnknown(const RelPath& directory);
   // Remembers that `path` failed and tries again later.
   void Fail(const RelPath& path, const absl::Status& why);
-  // Remembers that `path` waits for a person's decision: looked at again when a side changes.
-  void Hold(const RelPath& path, const char* why);
+  // Remembers that a path waits for a person's decision: looked at again when a side changes.
+  void Hold(HeldConflict held, const char* why);
+  // What a conflict at `path` is settled by: a person's word, else the policy.
+  ConflictPolicy PolicyFor(const RelPath& path) const {
+    const auto word = decided.find(path);
+    return word != decided.end() ? word->second : policies.For(path);
+  }
+  // Logs what an operator needs to know once, however often it is met.
+  void SayOnce(const std::string& what) {
+    if (said.insert(what).second) log->Info("{}", what);
+  }
+  // FIFOs, sockets and devices are not synced.
+  void SaySkipped(const RelPath& path);
+  // Says what could not be stored: once for each reason, not for each path.
+  void NoteLoss(const RelPath& path, const AttributeLoss& loss);
   // True when `path` failed and its next attempt has its moment: nothing is to hurry it.
   bool RetryIsPlanned(const RelPath& path) const;
-  void Emit(SyncEvent::Kind kind, const RelPath& path, std::string detail = "") {
-    if (on_event) on_event({kind, path, std::move(detail)});
+  void Emit(SyncEvent event) {
+    stats.Count(event.kind);
+    if (on_event) on_event(event);
   }
 };
 

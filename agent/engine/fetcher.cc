@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/chunking/zero_run.h"
 #include "libs/content/frame.h"
 #include "libs/content/hasher.h"
 
@@ -26,7 +27,9 @@ class Fetcher::Assembly {
   absl::Status Plan(const ListReader& lists, const InlineChunks& inline_chunks) {
     inline_ = &inline_chunks;
     FS_ASSIGN_OR_RETURN(chunks_, DataChunks(item_->entry.content, lists));
-    FS_ASSIGN_OR_RETURN(item_->staged, context_->location->Stage(item_->entry.content.size));
+    FS_RETURN_IF_ERROR(Stage());
+    context_->progress.Begin(TransferDirection::kDown, item_->entry.path, item_->entry.content.size,
+                             0);
     if (!item_->source.has_value()) return absl::OkStatus();
     absl::StatusOr<std::unique_ptr<LocalFile>> file =
         context_->location->Open(item_->source->entry.path);
@@ -48,6 +51,7 @@ class Fetcher::Assembly {
   // Called once, before Take; then the download goes through in order.
   void CollectMissing(std::vector<ChunkId>& ids) {
     for (const ChunkRef& ref : chunks_) {
+      if (IsZeros(ref)) continue;
       if (!inline_->contains(ref.id) && !offsets_.contains(ref.id)) ids.push_back(ref.id);
     }
   }
@@ -57,15 +61,21 @@ class Fetcher::Assembly {
   absl::Status AppendLocal(FolderId folder) {
     while (next_ < chunks_.size()) {
       const ChunkRef& ref = chunks_[next_];
-      if (const auto it = inline_->find(ref.id); it != inline_->end()) {
+      if (IsZeros(ref)) {
+        looked_at_ = true;  // a file that begins with a hole is blank
+        FS_RETURN_IF_ERROR(item_->staged->AppendZeros(ref.size));
+        context_->progress.SavedByDeduplication(ref.size);
+      } else if (const auto it = inline_->find(ref.id); it != inline_->end()) {
         FS_ASSIGN_OR_RETURN(const std::string_view plain,
                             DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id, scratch_));
+        NoteReceived(ref, it->second.size());
         FS_RETURN_IF_ERROR(Append(plain));
       } else if (const auto here = offsets_.find(ref.id); here != offsets_.end()) {
         FS_RETURN_IF_ERROR(AppendFromSource(folder, ref, here->second));
       } else {
         return absl::OkStatus();
       }
+      context_->progress.Advance(TransferDirection::kDown, item_->entry.path, ref.size);
       ++next_;
     }
     return absl::OkStatus();
@@ -77,13 +87,15 @@ class Fetcher::Assembly {
     FS_ASSIGN_OR_RETURN(const std::string_view plain,
                         DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id, scratch_));
     if (plain.size() != ref.size) return DataLoss("a chunk is not of the size its list says");
-    context_->stats.bytes_moved += plain.size();
+    NoteReceived(ref, frame.size());
+    context_->progress.Advance(TransferDirection::kDown, item_->entry.path, ref.size);
     return Append(plain);
   }
 
   absl::Status Finish() {
     if (next_ != chunks_.size()) return Internal("a file was not put together to its end");
     source_.reset();
+    item_->loss = item_->staged->SetAttributes(item_->entry.attributes);
     return item_->staged->SetMetadata(item_->entry.mode, item_->entry.mtime_ns);
   }
 
@@ -97,11 +109,33 @@ class Fetcher::Assembly {
     return item_->staged->Append(plain);
   }
 
+  // So many bytes travelled for the chunk.
+  void NoteReceived(const ChunkRef& ref, size_t frame_bytes) {
+    if (frame_bytes < ref.size) context_->progress.SavedByCompression(ref.size - frame_bytes);
+  }
+
+  // Known by its name: it is neither fetched nor written.
+  bool IsZeros(const ChunkRef& ref) const { return zeros_.has_value() && ref == *zeros_; }
+
+  absl::Status Stage() {
+    const Content& content = item_->entry.content;
+    uint64_t data = content.size;
+    if (ChunkSizes::IsValidAverage(content.average_size)) {
+      zeros_ = ZeroChunk(ChunkSizes{content.average_size});
+      const auto holes = static_cast<uint64_t>(std::count(chunks_.begin(), chunks_.end(), *zeros_));
+      data -= std::min(data, holes * zeros_->size);
+    }
+    Location& location = *context_->location;
+    FS_ASSIGN_OR_RETURN(item_->staged,
+                        data == content.size ? location.Stage(data) : location.StageSparse(data));
+    return absl::OkStatus();
+  }
+
   absl::Status AppendFromSource(FolderId folder, const ChunkRef& ref, uint64_t offset) {
     std::string plain(ref.size, '\0');
     const absl::StatusOr<size_t> got = source_->ReadAt(offset, plain.data(), plain.size());
     if (got.ok() && *got == plain.size() && HashChunk(ChunkKind::kData, plain) == ref.id) {
-      context_->stats.bytes_saved += plain.size();
+      context_->progress.SavedByDeduplication(plain.size());
       return Append(plain);
     }
     std::string frame;
@@ -118,6 +152,7 @@ class Fetcher::Assembly {
   FetchItem* item_;
   const InlineChunks* inline_ = nullptr;
   std::vector<ChunkRef> chunks_;
+  std::optional<ChunkRef> zeros_;  // what holes are made of
   size_t next_ = 0;
   bool looked_at_ = false;
   std::string scratch_;
@@ -161,6 +196,45 @@ ListReader Fetcher::ListReaderFor(FolderId folder, const FetchItem& item) {
   };
 }
 
+// What the content looks like, by its first chunk alone.
+absl::StatusOr<Looks> Fetcher::LookAtFirst(FolderId folder, const InlineChunks& inline_chunks,
+                                           const FetchItem& item) {
+  const Content& content = item.entry.content;
+  FS_ASSIGN_OR_RETURN(const std::vector<ChunkRef> chunks,
+                      DataChunks(content, ListReaderFor(folder, item)));
+  if (chunks.empty()) return Looks::kBlank;
+  const ChunkRef& first = chunks.front();
+  if (ChunkSizes::IsValidAverage(content.average_size) &&
+      first == ZeroChunk(ChunkSizes{content.average_size})) {
+    return Looks::kBlank;
+  }
+  std::string frame;
+  if (const auto it = inline_chunks.find(first.id); it != inline_chunks.end()) {
+    frame = it->second;
+  } else {
+    FS_RETURN_IF_ERROR(
+        context_->link->Download(folder, {first.id}, [&frame](size_t, std::string bytes) {
+          frame = std::move(bytes);
+          return absl::OkStatus();
+        }));
+  }
+  FS_ASSIGN_OR_RETURN(const std::string plain,
+                      DecodeAndVerifyFrame(frame, ChunkKind::kData, first.id));
+  return LookAtBytes(plain);
+}
+
+// For a dry run: what would be fetched, without its bytes.
+absl::Status Fetcher::StageWithoutContent(FolderId folder, const InlineChunks& inline_chunks,
+                                          FetchItem& item) {
+  item.looks = Looks::kOther;
+  if (item.looks_decide) {
+    FS_ASSIGN_OR_RETURN(item.looks, LookAtFirst(folder, inline_chunks, item));
+  }
+  FS_ASSIGN_OR_RETURN(item.staged, context_->location->Stage(item.entry.content.size));
+  item.loss = item.staged->SetAttributes(item.entry.attributes);
+  return item.staged->SetMetadata(item.entry.mode, item.entry.mtime_ns);
+}
+
 void Fetcher::Fetch(FolderId folder, const InlineChunks& inline_chunks,
                     std::vector<FetchItem>& items) {
   for (size_t begin = 0; begin < items.size();) {
@@ -168,6 +242,10 @@ void Fetcher::Fetch(FolderId folder, const InlineChunks& inline_chunks,
     uint64_t bytes = 0;
     while (begin < items.size() && group.size() < kGroupFiles && bytes < kGroupBytes) {
       FetchItem& item = items[begin++];
+      if (context_->fetches && !context_->fetches(item.entry)) {
+        item.status = StageWithoutContent(folder, inline_chunks, item);
+        continue;
+      }
       bytes += item.entry.content.size;
       Assembly assembly(context_, &item);
       item.status = assembly.Plan(ListReaderFor(folder, item), inline_chunks);

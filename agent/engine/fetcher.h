@@ -19,10 +19,13 @@ struct FetchItem {
   Entry entry;  // a file
   // A local file that may hold some of the content, and what it is made of.
   std::optional<BaseRow> source;
+  // What it looks like is asked for, even where its content is not.
+  bool looks_decide = false;
   // Set by Fetch.
   absl::Status status;
   std::unique_ptr<StagedFile> staged;
   Looks looks = Looks::kBlank;  // of the content
+  AttributeLoss loss;           // what could not be stored of it
 };
 
 class Fetcher {
@@ -35,6 +38,10 @@ class Fetcher {
 
  private:
   class Assembly;
+  absl::Status StageWithoutContent(FolderId folder, const InlineChunks& inline_chunks,
+                                   FetchItem& item);
+  absl::StatusOr<Looks> LookAtFirst(FolderId folder, const InlineChunks& inline_chunks,
+                                    const FetchItem& item);
   ListReader ListReaderFor(FolderId folder, const FetchItem& item);
   absl::Status FetchGroup(FolderId folder, const InlineChunks& inline_chunks,
                           std::vector<Assembly>& group);

@@ -2,9 +2,12 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "libs/base/status.h"
+#include "libs/base/zeros.h"
 #include "libs/chunking/fast_cdc.h"
+#include "libs/chunking/zero_run.h"
 #include "libs/content/hasher.h"
 
 namespace filesync {
@@ -28,6 +31,41 @@ PreparedFile Outcome(PreparedFile::Kind kind, absl::Status why = absl::OkStatus(
   prepared.why = std::move(why);
   return prepared;
 }
+
+// Adds the chunks of holes without reading them, just as reading would have cut them.
+class HoleSkipper {
+ public:
+  HoleSkipper(LocalFile& file, uint64_t file_size, const ChunkSizes& sizes, ContentBuilder& builder,
+              ChunkSink* sink)
+      : file_(file), file_size_(file_size), sizes_(sizes), builder_(builder), sink_(sink) {}
+
+  // `rest` was read at `position`, where a chunk begins. How many bytes need not be read: whole
+  // chunks, and 0 when there is no such hole.
+  uint64_t Skip(uint64_t position, std::string_view rest) {
+    // Holes begin with zeros, and hardly anything else does.
+    if (rest.size() < kProbe || !IsAllZero(rest.substr(0, kProbe))) return 0;
+    const uint64_t end = std::min(file_.NextData(position), file_size_);
+    const ChunkRef& zeros = ZeroChunk(sizes_);
+    uint64_t skipped = 0;
+    while (end - position - skipped >= sizes_.max()) {
+      builder_.Add(zeros);
+      skipped += zeros.size;
+    }
+    if (skipped > 0 && !std::exchange(told_, true) && sink_ != nullptr) {
+      sink_->Take(zeros, ZeroChunkBytes(sizes_));
+    }
+    return skipped;
+  }
+
+ private:
+  static constexpr size_t kProbe = 4096;
+  LocalFile& file_;
+  const uint64_t file_size_;
+  const ChunkSizes sizes_;
+  ContentBuilder& builder_;
+  ChunkSink* const sink_;
+  bool told_ = false;
+};
 
 absl::Time LastTouched(const Fingerprint& fingerprint) {
   return absl::FromUnixNanos(std::max(fingerprint.mtime_ns, fingerprint.ctime_ns));
@@ -55,6 +93,8 @@ PreparedFile FilePreparer::Prepare(const PrepareRequest& request,
     before = (*file)->Stat();
     if (!before.ok()) return Outcome(PreparedFile::Kind::kFailed, before.status());
   }
+
+  (*file)->AwaitWrites();
 
   const uint32_t average =
       request.exact ? request.previous_average
@@ -85,7 +125,7 @@ PreparedFile FilePreparer::Prepare(const PrepareRequest& request,
   prepared.kind = PreparedFile::Kind::kReady;
   // Of a file that grew meanwhile, what it was before: so it is looked at again.
   prepared.fingerprint = *before;
-  prepared.mode = *mode;
+  prepared.metadata = {*mode, (*file)->LookAtAttributes()};
   return prepared;
 }
 
@@ -93,6 +133,7 @@ PreparedFile FilePreparer::Prepare(const PrepareRequest& request,
 bool FilePreparer::ReadsTheSame(LocalFile& file, const Fingerprint& before,
                                 const Content& content) {
   clock_->Sleep(kRacyWindow);
+  file.AwaitWrites();
   PreparedFile again;
   const absl::StatusOr<Fingerprint> now = file.Stat();
   return now.ok() && now->size >= before.size &&
@@ -104,6 +145,7 @@ absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint
                                 bool keep, ChunkSink* sink, PreparedFile& prepared) {
   const ChunkSizes sizes{average};
   ContentBuilder builder(average);
+  HoleSkipper holes(file, before.size, sizes, builder, sink);
   // Holds unread input plus what is left of a chunk: never less than the largest chunk.
   const size_t capacity = std::min<uint64_t>(
       before.size, keep ? kLargestKept : std::max<size_t>(kReadSize, 2 * sizes.max()));
@@ -125,6 +167,12 @@ absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint
       continue;
     }
     const std::string_view rest(buffer.data() + begin, end - begin);
+    const uint64_t position = offset - rest.size();
+    if (const uint64_t hole = keep ? 0 : holes.Skip(position, rest); hole > 0) {
+      offset = position + hole;
+      begin = end = 0;
+      continue;
+    }
     const size_t length = FirstChunkLength(rest, sizes);
     const std::string_view plain = rest.substr(0, length);
     if (builder.size() == 0) prepared.looks = LookAtBytes(plain);

@@ -28,7 +28,7 @@ struct PreparedFile {
   Kind kind = Kind::kFailed;
   absl::Status why;
   Fingerprint fingerprint;
-  uint32_t mode = 0;
+  LocalMetadata metadata;
   Content content;
   Looks looks = Looks::kBlank;  // of the content
   std::vector<ListPiece> pieces;
@@ -36,7 +36,8 @@ struct PreparedFile {
   std::string bytes;             // the whole file, when it was small enough to keep
 };
 
-// Sees a file's chunks while the file is read, in order. Called on the reading thread.
+// Sees a file's chunks while the file is read, in order; that of its holes once. Called on the
+// reading thread.
 class ChunkSink {
  public:
   virtual ~ChunkSink() = default;

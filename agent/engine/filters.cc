@@ -65,6 +65,27 @@ void Filters::Reload(const RelPath& directory) {
   Load(directory, /*again=*/true);
 }
 
+void Filters::Replace(FilterOptions options) {
+  absl::MutexLock lock(&mutex_);
+  use_gitignore_ = options.use_gitignore;
+  rules_ = std::move(options.rules);
+  if (folder_rules_.has_value()) rules_.Set(*folder_rules_);
+  loaded_.clear();
+  changed_directories_.push_back(RelPath());
+  changed_ = true;
+}
+
+absl::Status Filters::SetFolderRules(const std::string& text) {
+  FS_ASSIGN_OR_RETURN(IgnoreFile rules, IgnoreFile::Parse(IgnoreSource::kFolder, RelPath(),
+                                                          "the folder's rules", text));
+  absl::MutexLock lock(&mutex_);
+  folder_rules_ = rules;
+  rules_.Set(std::move(rules));
+  changed_directories_.push_back(RelPath());
+  changed_ = true;
+  return absl::OkStatus();
+}
+
 void Filters::Forget(const RelPath& tree) {
   absl::MutexLock lock(&mutex_);
   std::vector<RelPath> gone;

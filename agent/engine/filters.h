@@ -34,8 +34,14 @@ class Filters {
       : location_(location),
         clock_(clock),
         log_(log),
-        use_gitignore_(options.use_gitignore),
-        rules_(std::move(options.rules)) {}
+        rules_(std::move(options.rules)),
+        use_gitignore_(options.use_gitignore) {}
+
+  // Other options from now on; all directories count as changed. Rule files are read again.
+  void Replace(FilterOptions options);
+  // The folder's own rules, which the server tells; beside the options. All directories count as
+  // changed. InvalidArgument: they stay as they were.
+  absl::Status SetFolderRules(const std::string& text);
 
   struct Judgement {
     bool ignored = false;
@@ -82,11 +88,12 @@ class Filters {
   Location* const location_;
   Clock* const clock_;
   Logger* const log_;
-  const bool use_gitignore_;
   std::atomic<bool> changed_ = false;
   absl::Mutex mutex_;
   IgnoreRules rules_ ABSL_GUARDED_BY(mutex_);
+  std::optional<IgnoreFile> folder_rules_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<RelPath, Texts> loaded_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> use_gitignore_;  // changed with mutex_ held
   std::vector<RelPath> changed_directories_ ABSL_GUARDED_BY(mutex_);
 };
 

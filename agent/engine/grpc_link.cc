@@ -55,10 +55,12 @@ absl::StatusOr<WelcomeInfo> ToWelcome(const v1::Welcome& message) {
   welcome.head_version = message.head_version();
   welcome.cursor_known = message.cursor_known();
   welcome.last_batch = message.last_batch();
+  welcome.observing = message.observing();
   const v1::Limits& limits = message.limits();
   if (limits.changes_per_message() > 0) welcome.changes_per_message = limits.changes_per_message();
   if (limits.changes_per_batch() > 0) welcome.changes_per_batch = limits.changes_per_batch();
   if (limits.inline_bytes() > 0) welcome.inline_bytes = limits.inline_bytes();
+  if (message.has_rules()) welcome.rules = message.rules().ignore();
   return welcome;
 }
 
@@ -121,11 +123,13 @@ using SyncStream = grpc::ClientReaderWriter<v1::SyncRequest, v1::SyncResponse>;
 
 class GrpcUpload final : public ChunkUpload {
  public:
-  GrpcUpload(v1::ChunkService::Stub* stub, ActiveCalls* calls, RateLimiter* limiter,
-             FolderId folder, const std::string& agent_id, std::atomic<uint64_t>* bytes_sent)
+  GrpcUpload(v1::ChunkService::Stub* stub, ActiveCalls* calls, TransferLimits* limits,
+             FolderPriority priority, FolderId folder, const std::string& agent_id,
+             std::atomic<uint64_t>* bytes_sent)
       : folder_(folder),
         agent_id_(agent_id),
-        limiter_(limiter),
+        limits_(limits),
+        priority_(priority),
         bytes_sent_(bytes_sent),
         context_(calls) {
     stream_ = stub->UploadChunks(context_.get());
@@ -152,7 +156,9 @@ class GrpcUpload final : public ChunkUpload {
       packed->set_kind(chunk.kind == ChunkKind::kList ? v1::CHUNK_KIND_LIST : v1::CHUNK_KIND_DATA);
       packed->set_frame(std::move(chunk.frame));
     }
-    limiter_->Acquire(bytes);
+    // For as long as it is sent, and no longer: a stream stays open between files.
+    const TransferSlots::Slot slot = limits_->slots.Acquire(priority_);
+    limits_->up.Acquire(bytes, TransferPriority::kBulk, priority_);
     if (!stream_->Write(request)) return Finish();
     *bytes_sent_ += bytes;
     unacknowledged_.emplace_back(sequence_, bytes);
@@ -189,7 +195,8 @@ class GrpcUpload final : public ChunkUpload {
 
   const FolderId folder_;
   const std::string agent_id_;
-  RateLimiter* const limiter_;
+  TransferLimits* const limits_;
+  const FolderPriority priority_;
   std::atomic<uint64_t>* bytes_sent_;
   CallContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::UploadChunksRequest, v1::UploadChunksResponse>>
@@ -203,10 +210,11 @@ class GrpcUpload final : public ChunkUpload {
 
 class GrpcLink final : public ServerLink {
  public:
-  GrpcLink(std::shared_ptr<grpc::Channel> channel, TransferLimits* limits)
+  GrpcLink(std::shared_ptr<grpc::Channel> channel, TransferLimits* limits, FolderPriority priority)
       : sync_(v1::SyncService::NewStub(channel)),
         chunks_(v1::ChunkService::NewStub(channel)),
-        limits_(limits) {}
+        limits_(limits),
+        priority_(priority) {}
 
   ~GrpcLink() override {
     Shutdown();
@@ -246,7 +254,7 @@ class GrpcLink final : public ServerLink {
       Pack(chunk, commit->add_inline_chunks());
       content += chunk.frame.size();
     }
-    limits_->up.Acquire(content, TransferPriority::kInteractive);
+    limits_->up.Acquire(content, TransferPriority::kInteractive, priority_);
     bytes_sent_ += content;
     size_t bytes = 0;
     for (const Change& change : changes) {
@@ -267,6 +275,13 @@ class GrpcLink final : public ServerLink {
   absl::Status SendApplied(const Cursor& cursor) override {
     v1::SyncRequest request;
     ToProto(cursor, request.mutable_applied()->mutable_cursor());
+    absl::MutexLock lock(&write_mutex_);
+    return Write(request);
+  }
+
+  absl::Status SendHeldConflicts(const ConflictReport& report) override {
+    v1::SyncRequest request;
+    ToProto(report, request.mutable_held_conflicts());
     absl::MutexLock lock(&write_mutex_);
     return Write(request);
   }
@@ -297,7 +312,7 @@ class GrpcLink final : public ServerLink {
   absl::StatusOr<std::unique_ptr<ChunkUpload>> Upload(FolderId folder,
                                                       const std::string& agent_id) override {
     return std::unique_ptr<ChunkUpload>(
-        new GrpcUpload(chunks_.get(), &calls_, &limits_->up, folder, agent_id, &bytes_sent_));
+        new GrpcUpload(chunks_.get(), &calls_, limits_, priority_, folder, agent_id, &bytes_sent_));
   }
 
   absl::Status Download(
@@ -320,6 +335,7 @@ class GrpcLink final : public ServerLink {
     v1::DownloadChunksRequest request;
     request.set_folder_id(folder);
     for (size_t i = begin; i < end; ++i) request.add_ids(std::string(ids[i].bytes()));
+    const TransferSlots::Slot slot = limits_->slots.Acquire(priority_);
     CallContext context(&calls_);
     const auto stream = chunks_->DownloadChunks(context.get(), request);
     size_t next = begin;
@@ -327,7 +343,7 @@ class GrpcLink final : public ServerLink {
     v1::DownloadChunksResponse response;
     while (taken.ok() && stream->Read(&response)) {
       // What is not read holds the server's sending up.
-      limits_->down.Acquire(response.ByteSizeLong());
+      limits_->down.Acquire(response.ByteSizeLong(), TransferPriority::kBulk, priority_);
       for (v1::PackedChunk& packed : *response.mutable_chunks()) {
         if (next == end || packed.id() != ids[next].bytes()) {
           taken = DataLoss("the server sent chunks that were not asked for");
@@ -371,7 +387,8 @@ class GrpcLink final : public ServerLink {
       message->set_agent_id(hello.agent_id);
       message->set_agent_name(hello.agent_name);
       message->set_folder(hello.folder);
-      message->set_create_folder(true);
+      message->set_create_folder(!hello.observe);
+      message->set_observe(hello.observe);
       ToProto(hello.cursor, message->mutable_cursor());
       message->set_software("syncagent 0.1.0");
       absl::MutexLock lock(&write_mutex_);
@@ -406,7 +423,7 @@ class GrpcLink final : public ServerLink {
         FS_ASSIGN_OR_RETURN(RemoteSlice slice, ToSlice(response->mutable_changes()));
         size_t content = 0;
         for (const TravellingChunk& chunk : slice.inline_chunks) content += chunk.frame.size();
-        limits_->down.Acquire(content, TransferPriority::kInteractive);
+        limits_->down.Acquire(content, TransferPriority::kInteractive, priority_);
         bytes_received_ += content;
         listener->OnChanges(std::move(slice));
         return absl::OkStatus();
@@ -418,6 +435,13 @@ class GrpcLink final : public ServerLink {
           listener->OnGoingAway(
               absl::Milliseconds(response->notice().going_away().reconnect_after_ms()));
         }
+        if (response->notice().has_rules()) {
+          listener->OnFolderRules(
+              std::move(*response->mutable_notice()->mutable_rules()->mutable_ignore()));
+        }
+        return absl::OkStatus();
+      case v1::SyncResponse::kHeldConflictsRecorded:
+        listener->OnConflictsRecorded();
         return absl::OkStatus();
       case v1::SyncResponse::MESSAGE_NOT_SET:
         return absl::OkStatus();
@@ -439,6 +463,7 @@ class GrpcLink final : public ServerLink {
   const std::unique_ptr<v1::SyncService::Stub> sync_;
   const std::unique_ptr<v1::ChunkService::Stub> chunks_;
   TransferLimits* const limits_;
+  const FolderPriority priority_;
   ActiveCalls calls_;
   std::atomic<uint64_t> bytes_sent_ = 0;
   std::atomic<uint64_t> bytes_received_ = 0;
@@ -455,9 +480,10 @@ class GrpcLink final : public ServerLink {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerLink>> NewGrpcLink(const std::string& target,
-                                                        TransferLimits* limits) {
+                                                        TransferLimits* limits,
+                                                        FolderPriority priority) {
   FS_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, NewChannel(target));
-  return std::unique_ptr<ServerLink>(new GrpcLink(std::move(channel), limits));
+  return std::unique_ptr<ServerLink>(new GrpcLink(std::move(channel), limits, priority));
 }
 
 }  // namespace filesync

@@ -26,6 +26,11 @@ const HeldRow* HeldPaths::Find(const RelPath& path, Direction direction) const {
   return row != nullptr && row->direction == direction ? row : nullptr;
 }
 
+bool HeldPaths::IsUndone(const RelPath& path, Direction direction) const {
+  const HeldRow* row = Find(path, direction);
+  return row != nullptr && row->verdict == HeldRow::Verdict::kUndone;
+}
+
 bool HeldPaths::WaitsAtOrAbove(const RelPath& path, Direction direction) const {
   if (rows_.empty()) return false;
   for (RelPath at = path; !at.IsRoot(); at = at.Parent()) {
@@ -42,6 +47,16 @@ bool HeldPaths::WaitsBelow(const RelPath& directory, Direction direction) const 
     if (row.direction == direction && row.verdict == HeldRow::Verdict::kNone) return true;
   }
   return false;
+}
+
+uint64_t HeldPaths::CountBelow(const RelPath& directory, Direction direction) const {
+  uint64_t count = 0;
+  for (auto it = rows_.upper_bound(directory);
+       it != rows_.end() && it->first.IsAtOrBelow(directory); ++it) {
+    const HeldRow& row = it->second;
+    if (row.direction == direction && row.verdict == HeldRow::Verdict::kNone) ++count;
+  }
+  return count;
 }
 
 absl::Status HeldPaths::Put(const HeldRow& row) {

@@ -12,6 +12,15 @@
 
 namespace filesync {
 
+// How many entries a person is to decide about.
+struct HeldCounts {
+  uint64_t deletions = 0;
+  uint64_t replacements = 0;
+  // Of these, as paths: for one side to win.
+  uint64_t for_winner = 0;
+  uint64_t total() const { return deletions + replacements; }
+};
+
 class HeldPaths {
  public:
   using Direction = HeldRow::Direction;
@@ -22,10 +31,14 @@ class HeldPaths {
   const HeldRow* Find(const RelPath& path) const;
   // The same, when it is about this direction.
   const HeldRow* Find(const RelPath& path, Direction direction) const;
+  // A person undid it, and that is not carried out yet.
+  bool IsUndone(const RelPath& path, Direction direction) const;
   // `path` or a directory above it waits for a verdict in this direction.
   bool WaitsAtOrAbove(const RelPath& path, Direction direction) const;
   // Something below `directory` does.
   bool WaitsBelow(const RelPath& directory, Direction direction) const;
+  // How many paths do.
+  uint64_t CountBelow(const RelPath& directory, Direction direction) const;
   absl::Status Put(const HeldRow& row);
   absl::Status Erase(const RelPath& path);
   absl::Status Clear();

@@ -61,7 +61,8 @@ bool IncomingGate::Holds(const RelPath& path, uint64_t version) const {
 
 bool IncomingGate::MayApply(const RelPath& path, uint64_t version, Loss loss, Winner winner) {
   if (act_.off() && winner == Winner::kNone) return true;
-  if (passed_.contains(path)) return true;
+  // About this very one a person decided already.
+  if (passed_.contains(path) || context_->decided.contains(path)) return true;
   const HeldRow* row = context_->held.Find(path, Direction::kIncoming);
   if (row != nullptr && row->version == version && row->verdict == HeldRow::Verdict::kNone)
     return false;
@@ -167,12 +168,13 @@ std::vector<RelPath> IncomingGate::TakeAllowed(size_t limit) {
   return taken;
 }
 
-const IncomingGate::Held& IncomingGate::held() {
+const HeldCounts& IncomingGate::held() {
   if (counted_at_ == context_->held.generation()) return held_;
   counted_at_ = context_->held.generation();
-  held_ = Held();
+  held_ = HeldCounts();
   for (const HeldRow& row : context_->held.Waiting(Direction::kIncoming)) {
     ++(row.loss == Loss::kDeleted ? held_.deletions : held_.replacements);
+    if (row.winner != Winner::kNone) ++held_.for_winner;
   }
   return held_;
 }

@@ -25,6 +25,8 @@ class IncomingGate {
   IncomingGate(EngineContext* context, BrakeLimit limit, std::function<bool()> receiving)
       : context_(context), act_(limit), receiving_(std::move(receiving)) {}
 
+  // From now on; what is held stays held.
+  void SetLimit(BrakeLimit limit) { act_.SetLimit(limit); }
   // True when `more` losses may go unasked; each is then counted with Went.
   bool Few(size_t more);
   void Went(const RelPath& path, Loss loss);
@@ -49,13 +51,8 @@ class IncomingGate {
   // Something waits to be judged or to go.
   bool Busy() const { return !seen_.empty() || !allowed_.empty(); }
 
-  struct Held {
-    uint64_t deletions = 0;
-    uint64_t replacements = 0;
-    uint64_t total() const { return deletions + replacements; }
-  };
   // How many entries a person is to decide about.
-  const Held& held();
+  const HeldCounts& held();
   // A person decided: what comes is another act.
   void End() { act_.End(); }
 
@@ -76,7 +73,7 @@ class IncomingGate {
   std::map<RelPath, Loss> allowed_;
   // Judged, and on their way.
   absl::flat_hash_set<RelPath> passed_;
-  Held held_;
+  HeldCounts held_;
   uint64_t counted_at_ = 0;
   absl::Time last_seen_ = absl::InfinitePast();
   absl::Time first_seen_ = absl::InfiniteFuture();

@@ -1,5 +1,6 @@
 #include "agent/engine/installer.h"
 
+#include "agent/engine/local_attributes.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -10,7 +11,8 @@ constexpr uint32_t kNewParentMode = 0755;
 
 }  // namespace
 
-absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEntry& local) {
+absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEntry& local,
+                                           const char* why) {
   const int64_t now = absl::ToUnixSeconds(context.clock->Now());
   for (int attempt = 0; attempt < kConflictNameAttempts; ++attempt) {
     const RelPath copy = ConflictCopyPath(local.path, now, context.agent_name, attempt);
@@ -20,10 +22,11 @@ absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEn
                         context.location->Move(local.path, local.fingerprint, copy));
     if (moved.kind != ApplyKind::kApplied) return Aborted("it changed meanwhile");
     context.conflict_origin[copy] = local.path;
+    context.AllowCopy(copy);
     ++context.stats.conflicts;
     context.log->Info("conflict: {} was changed here and elsewhere; what was here is now {}",
                       local.path.ForPeople(), copy.ForPeople());
-    context.Emit(SyncEvent::Kind::kConflict, local.path, copy.ForPeople());
+    context.Emit({.kind = SyncEvent::Kind::kConflict, .path = local.path, .to = copy, .why = why});
     context.Dirty(copy);
     return copy;
   }
@@ -41,6 +44,7 @@ Installed Installer::FromResult(const absl::StatusOr<ApplyResult>& result) {
     case ApplyKind::kApplied:
       installed.kind = Installed::Kind::kDone;
       installed.fingerprint = result->fingerprint;
+      installed.now = result->now;
       break;
     case ApplyKind::kChanged:
       installed.kind = Installed::Kind::kChanged;
@@ -53,7 +57,9 @@ Installed Installer::FromResult(const absl::StatusOr<ApplyResult>& result) {
 }
 
 absl::Status Installer::PutAside(const LocalEntry& local) {
-  FS_ASSIGN_OR_RETURN(const RelPath copy, MoveToConflictCopy(*context_, local));
+  FS_ASSIGN_OR_RETURN(
+      const RelPath copy,
+      MoveToConflictCopy(*context_, local, "a file here, a directory there is needed"));
   Changed(copy);
   FS_RETURN_IF_ERROR(context_->state->DeleteBase(local.path));
   return absl::OkStatus();
@@ -78,14 +84,21 @@ absl::Status Installer::EnsureParent(const RelPath& path) {
   uint32_t mode = kNewParentMode;
   FS_ASSIGN_OR_RETURN(std::optional<BaseRow> base, context_->state->GetBase(parent));
   if (base.has_value() && base->entry.type == EntryType::kDirectory) mode = base->entry.mode;
-  FS_ASSIGN_OR_RETURN(const ApplyResult made, context_->location->MakeDirectory(parent, mode));
+  Attributes attributes;
+  if (base.has_value()) attributes = base->entry.attributes;
+  FS_ASSIGN_OR_RETURN(const ApplyResult made,
+                      ApplyAttributes(*context_, parent,
+                                      context_->location->MakeDirectory(parent, mode), attributes));
   if (made.kind != ApplyKind::kApplied) return Aborted("{} changed meanwhile", parent.ForPeople());
   if (base.has_value() && base->entry.type == EntryType::kDirectory) {
     base->fingerprint = made.fingerprint;
+    base->local = made.now;
     FS_RETURN_IF_ERROR(context_->state->PutBase(*base));
   }
   Changed(parent);
   touched_.push_back(parent);
+  context_->Emit(
+      {.kind = SyncEvent::Kind::kDownloaded, .path = parent, .why = "needed for what is in it"});
   return absl::OkStatus();
 }
 
@@ -113,13 +126,19 @@ bool Installer::RemoveDeletable(const RelPath& directory) {
     const absl::StatusOr<ApplyResult> removed =
         context_->location->Remove(entry.path, entry.fingerprint);
     if (!removed.ok() || removed->kind != ApplyKind::kApplied) return false;
+    context_->Emit({.kind = SyncEvent::Kind::kDeletedHere,
+                    .path = entry.path,
+                    .why = "ignored and deletable, and its directory goes"});
   }
   Changed(directory);
   return true;
 }
 
 Installed Installer::Install(const Situation& situation, const Entry& target, StagedFile* staged) {
-  Location& location = *context_->location;
+  if (!target.IsLive()) {
+    if (situation.present()) Changed(target.path);
+    return Remove(situation);
+  }
   std::optional<Fingerprint> expected;
   if (situation.present()) expected = situation.look.entry.fingerprint;
   const bool local_directory = situation.is_directory();
@@ -138,22 +157,33 @@ Installed Installer::Install(const Situation& situation, const Entry& target, St
     }
   }
   Changed(target.path);
+  return FromResult(Place(target, staged, expected));
+}
+
+absl::StatusOr<ApplyResult> Installer::Place(const Entry& target, StagedFile* staged,
+                                             const std::optional<Fingerprint>& expected) {
+  Location& location = *context_->location;
+  const RelPath& path = target.path;
   switch (target.type) {
     case EntryType::kDirectory:
-      return FromResult(location.MakeDirectory(target.path, target.mode));
+      return ApplyAttributes(*context_, path, location.MakeDirectory(path, target.mode),
+                             target.attributes);
     case EntryType::kSymlink:
-      return FromResult(
-          location.InstallSymlink(target.path, target.symlink_target, target.mtime_ns, expected));
+      return ApplyAttributes(
+          *context_, path,
+          location.InstallSymlink(path, target.symlink_target, target.mtime_ns, expected),
+          target.attributes);
     case EntryType::kFile:
-      if (staged == nullptr) {
-        return FromResult(location.SetMetadata(target.path, expected.value_or(Fingerprint()),
-                                               target.mode, target.mtime_ns));
-      }
-      return FromResult(location.InstallFile(*staged, target.path, expected));
+      // A staged file has its attributes already.
+      if (staged != nullptr) return location.InstallFile(*staged, path, expected);
+      return ApplyAttributes(*context_, path,
+                             location.SetMetadata(path, expected.value_or(Fingerprint()),
+                                                  target.mode, target.mtime_ns),
+                             target.attributes);
     case EntryType::kTombstone:
       break;
   }
-  return Remove(situation);
+  return Internal("a tombstone is not placed");
 }
 
 absl::Status Installer::Sync() {

@@ -21,6 +21,7 @@ struct Installed {
   };
   Kind kind = Kind::kDone;
   Fingerprint fingerprint;
+  LocalMetadata now;  // with that fingerprint
   absl::Status status;
 };
 
@@ -41,6 +42,8 @@ class Installer {
 
  private:
   Installed FromResult(const absl::StatusOr<ApplyResult>& result);
+  absl::StatusOr<ApplyResult> Place(const Entry& target, StagedFile* staged,
+                                    const std::optional<Fingerprint>& expected);
   absl::Status EnsureParent(const RelPath& path);
   absl::Status PutAside(const LocalEntry& local);
   void Changed(const RelPath& path) { directories_.insert(path.Parent()); }
@@ -51,7 +54,8 @@ class Installer {
 };
 
 // Moves the local file or symlink out of the way, as a conflict copy beside it, and remembers
-// that it has to be committed. Returns the copy's path.
-absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEntry& local);
+// that it has to be committed; `why`: a short reason. Returns the copy's path.
+absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEntry& local,
+                                           const char* why);
 
 }  // namespace filesync

@@ -41,6 +41,7 @@ absl::Status LocationSync::ReleaseHeldByBrake() {
   for (const auto& [path, row] : rows) {
     if (row.winner != Winner::kNone || row.verdict != HeldRow::Verdict::kNone) continue;
     FS_RETURN_IF_ERROR(context_.held.Erase(path));
+    context_.Dirty(path);
   }
   return transaction.Commit();
 }
@@ -98,6 +99,13 @@ void LocationSync::MaybeEndWinner() {
   context_.winner_all = false;
 }
 
+// An agent that looks at one path is done with what waits elsewhere.
+bool LocationSync::SomethingHeld() const {
+  if (!options_.only.has_value()) return gate_->held().total() + incoming_->held().total() > 0;
+  return context_.held.WaitsAtOrAbove(*options_.only, HeldRow::Direction::kOutgoing) ||
+         context_.held.WaitsAtOrAbove(*options_.only, HeldRow::Direction::kIncoming);
+}
+
 bool LocationSync::Receiving() const {
   const absl::StatusOr<Cursor> cursor = state_->GetCursor();
   return !apply_->Idle() || !cursor.ok() || cursor->version < context_.head_version;
@@ -105,9 +113,8 @@ bool LocationSync::Receiving() const {
 
 // Everything known was decided, but for what failed and waits for another try.
 bool LocationSync::Settled() const {
-  return scanned_ && (observer_ == nullptr || !observer_->Scanning()) && hold_local_until_ == 0 &&
-         !Receiving() && commit_->Idle() && context_.in_flight.size() == 0 &&
-         context_.dirty.size() <= context_.failures.size();
+  return !context_.scan_under_way() && hold_local_until_ == 0 && !Receiving() && commit_->Idle() &&
+         context_.in_flight.size() == 0 && context_.dirty.size() <= context_.failures.size();
 }
 
 }  // namespace filesync

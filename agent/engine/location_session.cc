@@ -34,8 +34,29 @@ void LocationSync::OnCommitResult(uint64_t batch, CommitResult result, std::stri
   context_.mailbox.Post(
       [this, batch, result = std::move(result), failure = std::move(failure)]() mutable {
         commit_->OnCommitResult(batch, std::move(result), failure);
-        if (!commit_->Resolving()) apply_->SetStashing(false);
+        if (!commit_->Resolving()) apply_->SetStashing(options_.only.has_value());
       });
+}
+
+void LocationSync::OnConflictsRecorded() {
+  context_.mailbox.Post([this] { reporter_.OnRecorded(); });
+}
+
+void LocationSync::OnFolderRules(std::string rules) {
+  context_.mailbox.Post([this, rules = std::move(rules)] {
+    if (absl::Status taken = TakeFolderRules(rules); !taken.ok()) {
+      log_->Error("the folder's ignore rules can't be used: {}", Describe(taken));
+    }
+  });
+}
+
+// They are remembered, as they hold while the server is away too.
+absl::Status LocationSync::TakeFolderRules(const std::string& rules) {
+  FS_ASSIGN_OR_RETURN(const auto known, state_->GetMeta(kFolderRulesKey));
+  if (known.value_or("") == rules) return absl::OkStatus();
+  FS_RETURN_IF_ERROR(filters_.SetFolderRules(rules));
+  log_->Info("{}: the folder's ignore rules changed", directory_->description());
+  return state_->SetMeta(kFolderRulesKey, rules);
 }
 
 void LocationSync::OnGoingAway(absl::Duration reconnect_after) {
@@ -68,7 +89,7 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   if (welcome.last_batch > last_batch) {
     // The server has seen more of this agent than its state knows: the state is an old copy.
     FS_RETURN_IF_ERROR(StartOver("its state is older than what the server knows of this agent"));
-    observer_->RequestFullScan();
+    RequestFullScan();
     return Unavailable("connecting again as a new agent");
   }
   FS_ASSIGN_OR_RETURN(Cursor cursor, state_->GetCursor());
@@ -76,20 +97,22 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   if (!welcome.cursor_known) {
     FS_RETURN_IF_ERROR(DropLostTail(welcome));
     cursor = Cursor();
-    observer_->RequestFullScan();
+    RequestFullScan();
   }
   FS_RETURN_IF_ERROR(state_->SetIncarnations(welcome.incarnations));
   context_.incarnation = current;
   context_.head_version = welcome.head_version;
-  const bool whole = cursor.incarnation.empty() || context_.winner != Winner::kNone;
-  hold_local_until_ = whole ? welcome.head_version : 0;
+  const bool remote_first =
+      cursor.incarnation.empty() || context_.winner != Winner::kNone || options_.step_by_step;
+  hold_local_until_ = remote_first ? welcome.head_version : 0;
   context_.welcome = welcome;
   {
     absl::MutexLock lock(&slices_mutex_);
     accepting_ = true;
   }
+  if (welcome.rules.has_value()) FS_RETURN_IF_ERROR(TakeFolderRules(*welcome.rules));
   FS_RETURN_IF_ERROR(commit_->Resend());
-  apply_->SetStashing(commit_->Resolving());
+  apply_->SetStashing(commit_->Resolving() || options_.only.has_value());
   return absl::OkStatus();
 }
 
@@ -129,6 +152,7 @@ void LocationSync::HandleClosed(const absl::Status& status) {
   ++context_.session;
   commit_->OnClosed();
   apply_->DropSlices();
+  follower_.OnClosed();
   {
     absl::MutexLock lock(&slices_mutex_);
     slices_waiting_ = 0;

@@ -62,21 +62,32 @@ std::string_view SyncStateName(SyncState state) {
 SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) const {
   if (!context_.halt.ok()) return SyncState::kHalted;
   if (Paused()) return SyncState::kPaused;
-  if (!context_.welcome.has_value()) return SyncState::kOffline;
+  if (!context_.welcome.has_value()) {
+    // A first attempt that is under way is no failure yet.
+    const bool connecting = connection_ == Connection::kConnecting && failures_in_a_row_ == 0;
+    return connecting ? SyncState::kSyncing : SyncState::kOffline;
+  }
   if (!scanned_ || (observer_ != nullptr && observer_->Scanning())) return SyncState::kScanning;
   const bool quiet = apply_->Idle() && commit_->Idle() && context_.in_flight.size() == 0 &&
                      cursor.version >= context_.head_version && hold_local_until_ == 0;
   if (!quiet) return SyncState::kSyncing;
-  if (incoming_->Busy() || gate_->HasReplacements() || context_.winner != Winner::kNone)
+  if (incoming_->Busy() || gate_->HasReplacements() || context_.winner != Winner::kNone) {
     return SyncState::kSyncing;
-  const bool held = gate_->held().total() + incoming_->held().total() > 0;
-  if (held && context_.dirty.size() <= context_.failures.size()) return SyncState::kHeld;
+  }
+  // What is held is known elsewhere before a one-shot run ends.
+  const bool tells = (context_.failures.size() > 0) != options_.only.has_value();
+  if (tells && reporter_.Waiting()) return SyncState::kSyncing;
+  if (SomethingHeld() && context_.dirty.size() <= context_.failures.size()) {
+    return SyncState::kHeld;
+  }
   // What failed waits in the queue for another try, and its remote rows with it.
   if (context_.failures.size() > 0) {
     return context_.dirty.size() <= context_.failures.size() ? SyncState::kIncomplete
                                                              : SyncState::kSyncing;
   }
-  return context_.dirty.empty() && remote_rows == 0 ? SyncState::kInSync : SyncState::kSyncing;
+  // The rows of other paths are for the next agent.
+  const bool applied = remote_rows == 0 || options_.only.has_value();
+  return context_.dirty.empty() && applied ? SyncState::kInSync : SyncState::kSyncing;
 }
 
 void LocationSync::PublishStatus() {
@@ -85,7 +96,14 @@ void LocationSync::PublishStatus() {
   SyncStatus status;
   const absl::StatusOr<uint64_t> remote_rows = state_->CountRemote();
   const absl::StatusOr<Cursor> cursor = state_->GetCursor();
-  if (now - counted_ >= kCountInterval) {
+  status.pending_remote = remote_rows.value_or(0) + apply_->waiting_slices();
+  status.state = DeriveState(status.pending_remote, cursor.value_or(Cursor()));
+  // A run that was asked for ends with figures that are true then.
+  const bool over = counted_for_ < scan_requests_ &&
+                    (status.state == SyncState::kInSync || status.state == SyncState::kIncomplete ||
+                     status.state == SyncState::kHeld);
+  if (now - counted_ >= kCountInterval || over) {
+    if (over) counted_for_ = scan_requests_;
     if (const absl::StatusOr<BaseCounts> counts = state_->CountBase(); counts.ok()) {
       counts_ = *counts;
     }
@@ -95,14 +113,13 @@ void LocationSync::PublishStatus() {
   status.held_replacements = gate_->held().replacements;
   status.held_incoming_deletions = incoming_->held().deletions;
   status.held_incoming_replacements = incoming_->held().replacements;
+  status.held_for_winner = gate_->held().for_winner + incoming_->held().for_winner;
   status.directory = directory_->description();
   status.folder = options_.folder;
   status.server = options_.server;
   status.agent_id = HexEncode(context_.agent_id);
   status.agent_name = options_.agent_name;
-  status.pending_remote = remote_rows.value_or(0) + apply_->waiting_slices();
   status.applied_version = cursor.ok() ? cursor->version : 0;
-  status.state = DeriveState(status.pending_remote, cursor.value_or(Cursor()));
   status.state_text = std::string(SyncStateName(status.state));
   if (status.state == SyncState::kHalted) {
     status.state_text += ": " + std::string(ToStd(context_.halt.message()));
@@ -147,11 +164,23 @@ void LocationSync::PublishStatus() {
   status.bytes_hashed = preparer_.BytesHashed();
   status.bytes_sent = link_->BytesSent();
   status.bytes_received = link_->BytesReceived();
-  status.bytes_saved = context_.stats.bytes_saved;
-  status.bytes_to_move = context_.stats.bytes_to_move;
-  status.bytes_moved = context_.stats.bytes_moved;
-  absl::MutexLock lock(&status_mutex_);
-  status_ = std::move(status);
+  const auto [deduplicated, compressed] = context_.progress.Saved();
+  status.bytes_saved = deduplicated + compressed;
+  status.bytes_saved_by_deduplication = deduplicated;
+  status.bytes_saved_by_compression = compressed;
+  status.sent = context_.stats.sent;
+  status.received = context_.stats.received;
+  status.deleted_there = context_.stats.deleted_there;
+  status.deleted_here = context_.stats.deleted_here;
+  status.moved = context_.stats.moved;
+  status.scan_requests = scan_requests_;
+  if (status.state == SyncState::kInSync) context_.progress.Settle();
+  if (context_.dirty.empty() && apply_->waiting_slices() == 0) context_.progress.ClearWaiting();
+  {
+    absl::MutexLock lock(&status_mutex_);
+    status_ = status;
+  }
+  if (on_status_) on_status_(status);
 }
 
 SyncStatus LocationSync::status() const {

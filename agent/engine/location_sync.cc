@@ -22,7 +22,10 @@ constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
 constexpr absl::Duration kModifyingDelay = absl::Milliseconds(200);
 // How often what came and waits to be judged is looked at.
 constexpr absl::Duration kGateInterval = absl::Milliseconds(100);
-constexpr char kStateFile[] = "/state.db";
+// How soon the trash's limits hold again after something was put there, and how often they are
+// looked at otherwise, because what is there grows old.
+constexpr absl::Duration kTrashAfterPut = absl::Seconds(10);
+constexpr absl::Duration kTrashInterval = absl::Hours(1);
 
 std::string RootKey(const RootIdentity& identity) {
   std::string key = identity.root_id;
@@ -31,42 +34,30 @@ std::string RootKey(const RootIdentity& identity) {
   return key;
 }
 
-// A state file that is damaged is set aside, and all of it found again by a merge, whoever was to
-// win a first sync.
-absl::StatusOr<std::unique_ptr<State>> OpenState(const std::string& path, Clock& clock,
-                                                 Logger& log) {
-  absl::StatusOr<std::unique_ptr<State>> state = State::Open(path);
-  if (!absl::IsDataLoss(state.status())) return state;
-  FS_ASSIGN_OR_RETURN(const std::string aside,
-                      SetFileAside(path, {"-wal", "-shm"}, absl::ToUnixSeconds(clock.Now())));
-  log.Warn("{}; it was set aside, and both sides are compared anew", Describe(state.status()));
-  state = State::Open(path);
-  if (state.ok()) FS_RETURN_IF_ERROR((*state)->SetMeta(kFirstSyncKey, kFirstSyncDone));
-  return state;
+// What a mirror's destination loses, it gets back.
+BrakeLimit LimitFor(const LocationSyncOptions& options) {
+  const bool brakes = options.mode != Mode::kDestinationToSource;
+  return brakes ? options.max_delete : *BrakeLimit::Parse("off");
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocationSync>> LocationSync::Create(LocationSyncOptions options,
-                                                                   std::unique_ptr<ServerLink> link,
+                                                                   LocationParts parts,
                                                                    Clock* clock, Logger* log) {
-  FS_ASSIGN_OR_RETURN(std::unique_ptr<LocalDirectory> directory,
-                      LocalDirectory::Open(options.directory, clock));
-  FS_ASSIGN_OR_RETURN(std::unique_ptr<State> state,
-                      OpenState(directory->StateDirectoryPath() + kStateFile, *clock, *log));
-  std::unique_ptr<LocationSync> sync(new LocationSync(
-      std::move(options), std::move(directory), std::move(state), std::move(link), clock, log));
+  std::unique_ptr<LocationSync> sync(
+      new LocationSync(std::move(options), std::move(parts), clock, log));
   FS_RETURN_IF_ERROR(sync->Begin());
   return sync;
 }
 
-LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDirectory> directory,
-                           std::unique_ptr<State> state, std::unique_ptr<ServerLink> link,
-                           Clock* clock, Logger* log)
+LocationSync::LocationSync(LocationSyncOptions options, LocationParts parts, Clock* clock,
+                           Logger* log)
     : options_(std::move(options)),
-      directory_(std::move(directory)),
-      state_(std::move(state)),
-      link_(std::move(link)),
+      directory_(std::move(parts.directory)),
+      state_(std::move(parts.state)),
+      link_(std::move(parts.link)),
+      watches_(parts.watches),
       clock_(clock),
       log_(log),
       preparer_(directory_.get(), clock),
@@ -89,10 +80,16 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
   context_.mode = options_.mode;
   context_.policies = options_.policies;
   context_.compare = options_.compare;
+  context_.zstd_level = options_.compression.zstd_level;
+  context_.fetches = std::move(parts.fetches);
   context_.scan_subtree = [this](const RelPath& path) {
     if (observer_ != nullptr) observer_->RequestScan(path);
   };
   context_.winner_agreed = options_.losses_agreed;
+  context_.scan_under_way = [this] {
+    return !scanned_ || (observer_ != nullptr && observer_->Scanning());
+  };
+  context_.follower = &follower_;
   context_.check_root_for_deletions = [this] { return CheckRootForDeletions(); };
   incoming_ = std::make_unique<IncomingGate>(&context_, options_.max_delete,
                                              [this] { return Receiving(); });
@@ -102,13 +99,26 @@ LocationSync::LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDir
     absl::MutexLock lock(&slices_mutex_);
     --slices_waiting_;
   });
-  // What a mirror's destination loses, it gets back.
-  const bool brakes = options_.mode != Mode::kDestinationToSource;
-  gate_ = std::make_unique<DeletionGate>(&context_,
-                                         brakes ? options_.max_delete : *BrakeLimit::Parse("off"),
+  gate_ = std::make_unique<DeletionGate>(&context_, LimitFor(options_),
                                          [this] { return NothingElseUnderWay(); });
   commit_ = std::make_unique<CommitFlow>(&context_, apply_.get(), gate_.get(), incoming_.get(),
                                          up_lane_.get(), large_up_lane_.get());
+}
+
+void LocationSync::Reconfigure(LocationSyncOptions options) {
+  context_.mailbox.Post([this, options = std::move(options)]() mutable {
+    context_.policies = options.policies;
+    context_.zstd_level = options.compression.zstd_level;
+    context_.compare = options.compare;
+    gate_->SetLimit(LimitFor(options));
+    incoming_->SetLimit(options.max_delete);
+    if (options.max_delete.off()) {
+      if (absl::Status released = ReleaseHeldByBrake(); !released.ok()) context_.halt = released;
+    }
+    filters_.Replace(std::move(options.filters));
+    // Another policy may settle what is held.
+    for (const auto& [path, failure] : context_.failures.all()) context_.Dirty(path);
+  });
 }
 
 LocationSync::~LocationSync() {
@@ -122,14 +132,20 @@ LocationSync::~LocationSync() {
 }
 
 absl::Status LocationSync::Begin() {
-  FS_RETURN_IF_ERROR(directory_->CleanUp(options_.trash_age));
+  FS_RETURN_IF_ERROR(directory_->CleanUp());
   FS_RETURN_IF_ERROR(context_.held.Load(state_.get()));
   FS_RETURN_IF_ERROR(CheckStateBelongsHere());
   FS_RETURN_IF_ERROR(BeginWinner());
+  if (options_.read_all) FS_RETURN_IF_ERROR(state_->ForgetLooks());
   FS_ASSIGN_OR_RETURN(const Cursor cursor, state_->GetCursor());
   context_.incarnation = cursor.incarnation;
   FS_ASSIGN_OR_RETURN(const auto paused, state_->GetMeta(kPausedKey));
   paused_ = !options_.ignore_pause && paused.has_value() && !paused->empty();
+  if (options_.only.has_value()) {
+    context_.only.insert(*options_.only);
+    if (options_.decision.has_value()) context_.decided[*options_.only] = *options_.decision;
+    scanned_ = true;
+  }
   // What was known and not applied when the agent stopped.
   std::optional<RelPath> after;
   while (true) {
@@ -140,6 +156,8 @@ absl::Status LocationSync::Begin() {
   }
   FS_RETURN_IF_ERROR(state_->SetMeta("folder", options_.folder));
   FS_RETURN_IF_ERROR(state_->SetMeta("server", options_.server));
+  FS_ASSIGN_OR_RETURN(const auto rules, state_->GetMeta(kFolderRulesKey));
+  if (rules.has_value()) FS_RETURN_IF_ERROR(filters_.SetFolderRules(*rules));
   return state_->SetMeta("agent_name", options_.agent_name);
 }
 
@@ -185,14 +203,39 @@ void LocationSync::OnPropagation(std::function<void(absl::Duration)> callback) {
   context_.on_propagation = std::move(callback);
 }
 
+void LocationSync::OnStatus(std::function<void(const SyncStatus&)> callback) {
+  on_status_ = std::move(callback);
+}
+
+uint64_t LocationSync::RequestScan() {
+  const uint64_t number = ++scans_asked_for_;
+  context_.mailbox.Post([this, number] {
+    // The first scan is about to be asked for.
+    if (next_rescan_ > absl::InfinitePast()) observer_->RequestFullScan();
+    next_connect_ = absl::InfinitePast();
+    scan_requests_ = std::max(scan_requests_, number);
+    PublishStatus();
+  });
+  return number;
+}
+
 void LocationSync::Start() {
-  absl::StatusOr<std::unique_ptr<Watcher>> watcher = directory_->NewWatcher();
+  if (options_.only.has_value()) {
+    StartEngine();
+    return;
+  }
+  absl::StatusOr<std::unique_ptr<Watcher>> watcher = std::unique_ptr<Watcher>();
+  if (watches_) watcher = directory_->NewWatcher();
   if (!watcher.ok()) {
     log_->Warn("{}: changes are found by scanning only: {}", directory_->description(),
                Describe(watcher.status()));
     watcher = std::unique_ptr<Watcher>();
   }
   observer_ = std::make_unique<Observer>(&context_, *std::move(watcher), MakeObserverEvents());
+  StartEngine();
+}
+
+void LocationSync::StartEngine() {
   PublishStatus();
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "engine");
@@ -234,9 +277,7 @@ ObserverEvents LocationSync::MakeObserverEvents() {
       context_.unknown[directory] = true;
     }
   };
-  events.on_skipped = [this](const std::string& what) {
-    if (context_.skipped.insert(what).second) log_->Info("skipped {}", what);
-  };
+  events.on_skipped = [this](const std::string& what) { context_.SayOnce("skipped " + what); };
   events.on_watch = [this](std::vector<WatchEvent> watched) { HandleWatch(watched); };
   events.on_scanned = [this](const RelPath& directory, const absl::Status& status,
                              absl::Duration took) {
@@ -267,7 +308,7 @@ void LocationSync::HandleRuleChanges() {
     log_->Info("{}: the ignore rules of {} changed", directory_->description(),
                directory.IsRoot() ? "the root" : directory.ForPeople());
     if (absl::Status shown = Unshelve(context_, directory); !shown.ok()) context_.halt = shown;
-    observer_->RequestScan(directory);
+    if (observer_ != nullptr) observer_->RequestScan(directory);
   }
 }
 
@@ -295,7 +336,7 @@ void LocationSync::HandleWatch(const std::vector<WatchEvent>& events) {
       case WatchEvent::Kind::kOverflow:
         log_->Warn("{}: too much changed at once to be followed; scanning everything",
                    directory_->description());
-        observer_->RequestFullScan();
+        RequestFullScan();
         break;
       case WatchEvent::Kind::kRootGone:
         if (absl::Status root = directory_->CheckRoot(); !root.ok()) context_.halt = root;
@@ -310,7 +351,27 @@ void LocationSync::MaybeRescan() {
   const absl::Duration interval =
       observer_->WatchLimited() ? kLimitedRescan : options_.rescan_interval;
   next_rescan_ = now + interval * (0.75 + 0.5 * Jitter());
-  observer_->RequestFullScan();
+  RequestFullScan();
+}
+
+void LocationSync::MaybeLimitTrash() {
+  const uint64_t puts = directory_->TrashPuts();
+  const absl::Duration interval = puts == trash_puts_ ? kTrashInterval : kTrashAfterPut;
+  const absl::Time now = clock_->Now();
+  if (now - trash_checked_ < interval) return;
+  trash_checked_ = now;
+  trash_puts_ = puts;
+  // Large files take a while to delete.
+  pool_->Schedule([this] {
+    const absl::StatusOr<TrashRemoved> removed = directory_->LimitTrash(options_.trash);
+    if (!removed.ok()) {
+      log_->Warn("{}: cannot look at the trash: {}", directory_->description(),
+                 Describe(removed.status()));
+    } else if (removed->files > 0) {
+      log_->Info("{}: removed {} files ({} bytes) from the trash, beyond its limits",
+                 directory_->description(), removed->files, removed->bytes);
+    }
+  });
 }
 
 // Whether what is missing may be taken for deleted. Looked at again only every little while, as
@@ -340,7 +401,7 @@ bool LocationSync::NothingElseUnderWay() const {
   if (!scanned_ || (observer_ != nullptr && observer_->Scanning())) return false;
   // The path that is asked for is in flight itself.
   return apply_->Idle() && commit_->Idle() && context_.in_flight.size() <= 1 &&
-         context_.dirty.size() <= gate_->waiting() + context_.failures.size();
+         context_.dirty.size() <= gate_->missing() + context_.failures.size();
 }
 
 // Halted: nothing is decided until the reason is gone.
@@ -359,18 +420,26 @@ void LocationSync::HandleHalt() {
   if (!CheckRootForDeletions().ok()) return;
   log_->Info("{} is as it was; going on", directory_->description());
   context_.halt = absl::OkStatus();
-  observer_->RequestFullScan();
+  RequestFullScan();
   // What was received and could not be recorded comes again.
   link_->Disconnect();
 }
 
+// Step by step, what is received waits for the scans; unless these wait for it.
+bool LocationSync::Looking() const {
+  return options_.step_by_step && context_.dirty.size() <= kCongestedFrom &&
+         (!scanned_ || (observer_ != nullptr && observer_->Scanning()));
+}
+
 bool LocationSync::WorkFlows() {
+  if (Looking()) return false;
   bool moved = apply_->Step();
-  bool may_commit = true;
+  bool may_commit = !options_.step_by_step || apply_->SlicesDone();
   if (hold_local_until_ > 0) {
     const absl::StatusOr<Cursor> cursor = state_->GetCursor();
-    may_commit = cursor.ok() && cursor->version >= hold_local_until_;
-    if (may_commit) hold_local_until_ = 0;
+    const bool through = cursor.ok() && cursor->version >= hold_local_until_;
+    if (through) hold_local_until_ = 0;
+    may_commit = may_commit && through;
   }
   if (may_commit) moved = commit_->Step() || moved;
   MaybeEndWinner();
@@ -384,8 +453,10 @@ void LocationSync::Step(absl::Duration wait) {
   } else {
     MaybeConnect();
     MaybeRescan();
+    MaybeLimitTrash();
     HandleRuleChanges();
     moved = WorkFlows() || moved;
+    ReportConflicts();
   }
   if (observer_ != nullptr) observer_->SetCongested(context_.dirty.size() > kCongestedFrom);
   if (!moved || clock_->Now() - status_published_ >= kStatusInterval) PublishStatus();
@@ -397,7 +468,9 @@ absl::Duration LocationSync::UntilNext(absl::Duration most) const {
   absl::Time next = now + most;
   if (context_.halt.ok()) {
     if (connection_ == Connection::kIdle) next = std::min(next, next_connect_);
-    if (context_.welcome.has_value() && !commit_->Resolving() && hold_local_until_ == 0) {
+    next = std::min(next, reporter_.NextTime());
+    if (context_.welcome.has_value() && !commit_->Resolving() && hold_local_until_ == 0 &&
+        !Looking()) {
       next = std::min(next, context_.dirty.NextTime());
       if (incoming_->Busy() || gate_->HasReplacements()) next = std::min(next, now + kGateInterval);
     }

@@ -17,126 +17,47 @@
 #include "absl/synchronization/mutex.h"
 #include "agent/engine/apply_flow.h"
 #include "agent/engine/commit_flow.h"
+#include "agent/engine/conflict_reporter.h"
 #include "agent/engine/engine_context.h"
+#include "agent/engine/location_options.h"
+#include "agent/engine/location_parts.h"
 #include "agent/engine/observer.h"
-#include "libs/location/local_directory.h"
+#include "agent/engine/pending_list.h"
+#include "agent/engine/rename_follow.h"
+#include "agent/engine/sync_status.h"
 
 namespace filesync {
 
-struct LocationSyncOptions {
-  std::string directory;
-  std::string folder = "default";
-  std::string agent_name;
-  std::string server;  // HOST:PORT, for status
-  Mode mode = Mode::kTwoWay;
-  ConflictPolicies policies;
-  FilterOptions filters;
-  BrakeLimit max_delete;
-  // Whose side wins the first sync; kNone: both are merged.
-  Winner first_sync = Winner::kNone;
-  // Whose side wins all that differs now, whatever was agreed on before; kNone: neither.
-  Winner force = Winner::kNone;
-  // A person agreed to what a winner costs the other side.
-  bool losses_agreed = false;
-  CompareBy compare = CompareBy::kQuick;
-  bool ignore_pause = false;  // for a run that was asked for now
-  absl::Duration rescan_interval = absl::Hours(1);
-  absl::Duration trash_age = absl::Hours(24 * 30);
-};
-
-enum class SyncState : uint8_t {
-  kScanning,
-  kSyncing,
-  kInSync,
-  kIncomplete,
-  kOffline,
-  kPaused,
-  kHeld,
-  kHalted,
-};
 // The state's setting that outlasts restarts; not empty: paused.
 inline constexpr char kPausedKey[] = "paused";
-// How far a first sync is: absent: not begun; one side is winning it; done, or to be a merge.
-inline constexpr char kFirstSyncKey[] = "first_sync";
-inline constexpr char kFirstSyncOpen[] = "open";
-inline constexpr char kFirstSyncDone[] = "done";
-std::string_view SyncStateName(SyncState state);
-
-struct FailedPathInfo {
-  std::string path;  // for people
-  std::string reason;
-  int attempts = 0;
-};
-
-// What an engine says of itself; a copy.
-struct SyncStatus {
-  std::string directory;
-  std::string folder;
-  std::string server;
-  Mode mode = Mode::kTwoWay;
-  std::string agent_id;  // hex
-  std::string agent_name;
-  SyncState state = SyncState::kScanning;
-  std::string state_text;  // for people, e.g. "offline (retry in 3 s)"
-  bool ever_connected = false;
-  uint64_t connection_failures = 0;  // in a row
-  uint64_t entries = 0;
-  uint64_t bytes = 0;
-  uint64_t pending_local = 0;
-  uint64_t pending_remote = 0;
-  std::vector<std::string> pending_paths;  // some, for people
-  std::vector<FailedPathInfo> failed_paths;
-  uint64_t failed_count = 0;
-  // What waits for a person: what is gone or replaced here and the folder does not follow …
-  uint64_t held_deletions = 0;
-  uint64_t held_replacements = 0;
-  // … and what came from the folder and would delete or replace here.
-  uint64_t held_incoming_deletions = 0;
-  uint64_t held_incoming_replacements = 0;
-  uint64_t held() const {
-    return held_deletions + held_replacements + held_incoming_deletions +
-           held_incoming_replacements;
-  }
-  // Of the failures, conflicts that wait for a person.
-  uint64_t held_conflicts = 0;
-  // Failures that stood after several tries: waiting does not help.
-  uint64_t settled_failures = 0;
-  std::string last_error;
-  absl::Time last_error_at = absl::InfinitePast();
-  uint64_t applied_version = 0;
-  uint64_t head_version = 0;
-  uint64_t conflicts = 0;
-  uint64_t commits = 0;
-  uint64_t scans = 0;
-  double scan_seconds = 0;
-  uint64_t reconnects = 0;
-  uint64_t bytes_hashed = 0;
-  uint64_t bytes_sent = 0;
-  uint64_t bytes_received = 0;
-  uint64_t bytes_saved = 0;
-  uint64_t bytes_to_move = 0;
-  uint64_t bytes_moved = 0;
-};
+// The folder's own ignore rules, as the server told them last.
+inline constexpr char kFolderRulesKey[] = "folder_rules";
 
 class LocationSync final : public LinkListener {
  public:
-  // Opens the directory and its state. Errors: InvalidArgument, FailedPrecondition (see
-  // LocalDirectory::Open). The clock and logger must outlive it.
+  // On the parts that are given (OpenParts, OpenPartsForDryRun). The clock and logger must outlive
+  // it.
   static absl::StatusOr<std::unique_ptr<LocationSync>> Create(LocationSyncOptions options,
-                                                              std::unique_ptr<ServerLink> link,
-                                                              Clock* clock, Logger* log);
+                                                              LocationParts parts, Clock* clock,
+                                                              Logger* log);
   ~LocationSync() override;
 
   // Called on the engine's thread; set before Start.
   void OnEvent(std::function<void(const SyncEvent&)> callback);
   void OnPropagation(std::function<void(absl::Duration)> callback);
+  // Whenever the status was looked at anew, which is after every event and at least once a
+  // second; the events that led to it were told before.
+  void OnStatus(std::function<void(const SyncStatus&)> callback);
   void Start();
   void Stop();
   // Does what can be done now; waits up to `wait` for something to do.
   void Step(absl::Duration wait);
   SyncStatus status() const;
+  // What waits, with the reasons, in path order: at most `limit` paths. From any thread but the
+  // engine's. Unavailable when the engine does not answer.
+  absl::StatusOr<PendingList> Pending(size_t limit);
 
-  // From any thread: lets go what the brake holds, or brings it back.
+  // From any thread: lets go what the brake holds, in both directions, or undoes it.
   void ConfirmHeld();
   void UndoHeld();
   // From any thread: lets go what a winner's losses are, now and until it has won.
@@ -146,6 +67,34 @@ class LocationSync final : public LinkListener {
   Filters::Explanation ExplainIgnore(const RelPath& path, bool is_directory) {
     return filters_.Explain(path, is_directory);
   }
+
+  // From any thread: other policies, filters, brake, comparison and compression from now on; what
+  // else `options` say is not looked at. Streams and transfers go on.
+  void Reconfigure(LocationSyncOptions options);
+
+  // From any thread: looks at everything here again, and connects at once if it is offline. Returns
+  // which call it was: a status that knows of it and says "in sync" was true after it.
+  uint64_t RequestScan();
+
+  // One thread at a time: how the transfers go; see ProgressTracker::Sample.
+  SyncProgress SampleProgress() { return context_.progress.Sample(clock_->Now()); }
+  // From any thread: how many files' contents were moved.
+  uint64_t FilesMoved() const { return context_.progress.finished(); }
+
+  // From any thread, and not for ever: an engine that does not answer within seconds is
+  // Unavailable.
+  // What waits for a person here, by path; at most `limit`.
+  absl::StatusOr<std::vector<HeldConflict>> ListHeldConflicts(size_t limit);
+  // Whether `path` is held, or a decision about it is being carried out. An error is why that
+  // failed last; it is tried again.
+  enum class ConflictState : uint8_t { kNone, kHeld, kUnderWay };
+  absl::StatusOr<ConflictState> StateOfConflict(const RelPath& path);
+  // Settles what is held at `path`, as it is by now: once, whatever the policies say. Ok: it is
+  // being carried out. NotFound: nothing is held there; Unavailable: the server is not reached.
+  absl::Status ResolveConflict(const RelPath& path, ConflictPolicy keep);
+  // Settles a conflict copy: it goes, or takes the place of what stands under the name. What
+  // loses goes to the trash. NotFound, FailedPrecondition.
+  absl::Status ResolveCopy(const RelPath& copy, bool keep_copy);
 
   // From any thread. A pause by a person outlasts restarts; what changes meanwhile is noticed,
   // and is sent and received afterwards.
@@ -158,15 +107,16 @@ class LocationSync final : public LinkListener {
   void OnWelcome(WelcomeInfo welcome) override;
   void OnChanges(RemoteSlice slice) override;
   void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) override;
+  void OnConflictsRecorded() override;
+  void OnFolderRules(std::string rules) override;
   void OnGoingAway(absl::Duration reconnect_after) override;
   void OnClosed(absl::Status status) override;
 
  private:
-  LocationSync(LocationSyncOptions options, std::unique_ptr<LocalDirectory> directory,
-               std::unique_ptr<State> state, std::unique_ptr<ServerLink> link, Clock* clock,
-               Logger* log);
+  LocationSync(LocationSyncOptions options, LocationParts parts, Clock* clock, Logger* log);
 
   absl::Status Begin();
+  void StartEngine();
   absl::Status CheckStateBelongsHere();
   absl::Status StartOver(std::string_view why);
   ObserverEvents MakeObserverEvents();
@@ -180,6 +130,8 @@ class LocationSync final : public LinkListener {
   bool Paused() const { return paused_ || resting_until_ > absl::InfinitePast(); }
   void HoldConnection();
   void MaybeRescan();
+  absl::Status TakeFolderRules(const std::string& rules);
+  void MaybeLimitTrash();
   void HandleHalt();
   absl::Status CheckRootForDeletions();
   void Carry(std::string_view decision, absl::StatusOr<std::vector<RelPath>> paths);
@@ -190,9 +142,21 @@ class LocationSync final : public LinkListener {
   void MaybeEndWinner();
   bool Receiving() const;
   bool Settled() const;
+  bool SomethingHeld() const;
+  template <typename Result>
+  absl::StatusOr<Result> Ask(std::function<Result()> question);
+  absl::Status SettleCopy(const RelPath& copy, bool keep_copy);
   bool NothingElseUnderWay() const;
   bool WorkFlows();
+  bool Looking() const;
+  void ReportConflicts();
+  void RequestFullScan() {
+    if (observer_ != nullptr) observer_->RequestFullScan();
+  }
   void PublishStatus();
+  PendingList ListPending(size_t limit);
+  std::optional<PendingPath> Waiting(const RelPath& path);
+  PendingPath DescribeHeld(const HeldRow& row) const;
   SyncState DeriveState(uint64_t remote_rows, const Cursor& cursor) const;
   absl::Duration UntilNext(absl::Duration most) const;
 
@@ -200,17 +164,22 @@ class LocationSync final : public LinkListener {
   const std::unique_ptr<LocalDirectory> directory_;
   const std::unique_ptr<State> state_;
   const std::unique_ptr<ServerLink> link_;
+  const bool watches_;
   Clock* const clock_;
   Logger* const log_;
   FilePreparer preparer_;
   Filters filters_;
   EngineContext context_;
+  RenameFollower follower_{&context_};
+  ConflictReporter reporter_{&context_};
   std::unique_ptr<Observer> observer_;
 
   enum class Connection : uint8_t { kIdle, kConnecting, kOpen };
   Connection connection_ = Connection::kIdle;
   absl::Time next_connect_ = absl::InfinitePast();
   absl::Time next_rescan_ = absl::InfinitePast();
+  absl::Time trash_checked_ = absl::InfinitePast();
+  uint64_t trash_puts_ = 0;  // when it was checked
   absl::Time halt_checked_ = absl::InfinitePast();
   absl::Time root_checked_ = absl::InfinitePast();
   absl::Status root_check_;
@@ -224,6 +193,10 @@ class LocationSync final : public LinkListener {
   uint64_t hold_local_until_ = 0;
   std::string last_error_;
   absl::Time last_error_at_ = absl::InfinitePast();
+  std::function<void(const SyncStatus&)> on_status_;
+  std::atomic<uint64_t> scans_asked_for_ = 0;
+  uint64_t counted_for_ = 0;    // scan request whose end the counts are from
+  uint64_t scan_requests_ = 0;  // those that are with the observer
   absl::Time status_published_ = absl::InfinitePast();
   absl::Time counted_ = absl::InfinitePast();
   BaseCounts counts_;

@@ -17,6 +17,9 @@ class Observer::Sink final : public ScanSink {
       events->on_candidates(std::move(paths));
     });
   }
+  void OnFilesFound(uint64_t files, uint64_t bytes) override {
+    observer_->context_->progress.AddWaiting(files, bytes);
+  }
   void OnToRead(std::vector<RelPath> paths) override {
     WaitForRoom();
     Post([events = &observer_->events_, paths = std::move(paths)]() mutable {

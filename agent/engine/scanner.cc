@@ -42,17 +42,33 @@ class BaseCursor {
   bool end_ = false;
 };
 
-// By what the file was when it was last in step. Permissions always count, and so does what is no
-// file.
+// A file's ctime tells of new attributes; a directory's tells of everything.
+bool AgreeingIds(const Attributes& a, const Attributes& b) {
+  const bool owners = a.owner == nullptr || b.owner == nullptr ||
+                      (a.owner->uid == b.owner->uid && a.owner->gid == b.owner->gid);
+  return owners && AgreeingAttributes({nullptr, a.xattrs}, {nullptr, b.xattrs});
+}
+
+// The attributes that stand there are those of the row.
+bool AttributesAgree(const LocalEntry& local, const BaseRow& base) {
+  const Attributes& before = base.local.attributes;
+  return !SaysMore(local.attributes, before) && AgreeingIds(local.attributes, before);
+}
+
+// By what the file was when it was last in step. Permissions and attributes always count, and so
+// does what is no file.
 bool NeedsNoLook(const LocalEntry& local, const BaseRow& base, CompareBy compare) {
   const bool files = local.type == LocalType::kFile && base.entry.type == EntryType::kFile;
   const bool by_stat = compare == CompareBy::kQuick || compare == CompareBy::kHash;
-  // A base without an inode never was in step.
-  if (by_stat || !files || base.fingerprint.inode == 0) return Unchanged(local, base);
-  const bool same_size = local.fingerprint.size == base.fingerprint.size;
-  const bool same_mtime = local.fingerprint.mtime_ns == base.fingerprint.mtime_ns;
-  return local.mode == base.entry.mode && (same_size || compare == CompareBy::kMtime) &&
-         (same_mtime || compare == CompareBy::kSize);
+  const Fingerprint& before = base.fingerprint;
+  // A base without an inode never was in step, and one without a ctime is to be looked at.
+  if (by_stat || !files || before.inode == 0 || before.ctime_ns == 0) {
+    return Unchanged(local, base);
+  }
+  const bool same_size = local.fingerprint.size == before.size;
+  const bool same_mtime = local.fingerprint.mtime_ns == before.mtime_ns;
+  return local.mode == base.LocalMode() && AttributesAgree(local, base) &&
+         (same_size || compare == CompareBy::kMtime) && (same_mtime || compare == CompareBy::kSize);
 }
 
 class Walk {
@@ -124,8 +140,12 @@ class Walk {
     if (known && row->entry.type == EntryType::kDirectory) device = row->fingerprint.device;
     if (known) base_.Next();
     if (entry.type == LocalType::kOther) {
-      sink_.OnSkipped(entry.path.ForPeople() + ": neither file, directory nor symlink");
+      sink_.OnSkipped(fmt::format("{}: {}", entry.path.ForPeople(), kNotSynced));
       if (!known) return absl::OkStatus();
+    }
+    if (!unchanged && entry.type == LocalType::kFile) {
+      ++found_files_;
+      found_bytes_ += entry.fingerprint.size;
     }
     if (!unchanged) AddCandidate(entry.path);
     if (unchanged && compare_ == CompareBy::kHash && entry.type == LocalType::kFile) {
@@ -179,7 +199,9 @@ class Walk {
   }
 
   void FlushCandidates() {
-    if (!candidates_.empty()) sink_.OnCandidates(std::exchange(candidates_, {}));
+    if (candidates_.empty()) return;
+    sink_.OnFilesFound(std::exchange(found_files_, 0), std::exchange(found_bytes_, 0));
+    sink_.OnCandidates(std::exchange(candidates_, {}));
   }
 
   void FlushToRead() {
@@ -195,19 +217,21 @@ class Walk {
   const CompareBy compare_;
   std::vector<RelPath> candidates_;
   std::vector<RelPath> to_read_;
+  uint64_t found_files_ = 0;  // among the candidates
+  uint64_t found_bytes_ = 0;
   std::vector<RelPath> missing_;
   ScanTotals totals_;
 };
 
 }  // namespace
 
-bool Unchanged(const LocalEntry& local, const BaseRow& base) {
+bool SameStat(const LocalEntry& local, const BaseRow& base) {
   switch (base.entry.type) {
     case EntryType::kFile:
-      return local.type == LocalType::kFile && local.mode == base.entry.mode &&
+      return local.type == LocalType::kFile && local.mode == base.LocalMode() &&
              local.fingerprint == base.fingerprint;
     case EntryType::kDirectory:
-      return local.type == LocalType::kDirectory && local.mode == base.entry.mode &&
+      return local.type == LocalType::kDirectory && local.mode == base.LocalMode() &&
              local.fingerprint.device == base.fingerprint.device;
     case EntryType::kSymlink:
       return local.type == LocalType::kSymlink && local.fingerprint == base.fingerprint;
@@ -215,6 +239,10 @@ bool Unchanged(const LocalEntry& local, const BaseRow& base) {
       return false;
   }
   return false;
+}
+
+bool Unchanged(const LocalEntry& local, const BaseRow& base) {
+  return SameStat(local, base) && AttributesAgree(local, base);
 }
 
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,

@@ -25,6 +25,11 @@ class ScanSink {
   virtual ~ScanSink() = default;
   // There, and new or different from the base.
   virtual void OnCandidates(std::vector<RelPath> paths) = 0;
+  // Comes before them: how many of them are files, and how many bytes these have in all.
+  virtual void OnFilesFound(uint64_t files, uint64_t bytes) {
+    (void)files;
+    (void)bytes;
+  }
   // There and unchanged as far as stat tells, and to be read all the same.
   virtual void OnToRead(std::vector<RelPath> paths) = 0;
   // In the base and not there; told when the walk is over, so that moves can be paired.
@@ -55,7 +60,13 @@ absl::StatusOr<ScanTotals> ScanIfNew(const RelPath& directory, Location& locatio
                                      Filters& filters, State& state, ScanSink& sink,
                                      CompareBy compare = CompareBy::kQuick);
 
-// True when what stands there is what the row says, so that its content need not be read.
+// What is said of FIFOs, sockets and devices.
+inline constexpr char kNotSynced[] = "neither file, directory nor symlink";
+
+// True when what stands there is what the row says by its stat, so that its content need not be
+// read.
+bool SameStat(const LocalEntry& local, const BaseRow& base);
+// The same, attributes included.
 bool Unchanged(const LocalEntry& local, const BaseRow& base);
 
 }  // namespace filesync

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "libs/content/content.h"
 #include "libs/metadata/metadata_store.h"
+#include "libs/model/conflict.h"
 #include "libs/model/entry.h"
 
 namespace filesync {
@@ -27,6 +29,8 @@ struct HelloInfo {
   std::string agent_name;
   std::string folder;
   Cursor cursor;
+  // Only look: see PlannedLink. All of the folder is sent, and nothing may be committed.
+  bool observe = false;
 };
 
 struct WelcomeInfo {
@@ -36,9 +40,13 @@ struct WelcomeInfo {
   uint64_t head_version = 0;
   bool cursor_known = true;
   uint64_t last_batch = 0;
+  bool observing = false;  // HelloInfo's `observe` was understood
   size_t changes_per_message = 1000;
   size_t changes_per_batch = 200'000;
   size_t inline_bytes = 64 << 10;
+  // The folder's own ignore rules, as the text of a .syncignore file; nullopt: the server has none
+  // to tell of.
+  std::optional<std::string> rules;
 };
 
 struct RemoteSlice {
@@ -59,6 +67,10 @@ class LinkListener {
   virtual void OnChanges(RemoteSlice slice) = 0;
   // `failure` not empty: the batch as a whole failed, nothing of it was committed.
   virtual void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) = 0;
+  // The server keeps the last report of conflicts.
+  virtual void OnConflictsRecorded() = 0;
+  // The folder's own ignore rules are these from now on.
+  virtual void OnFolderRules(std::string rules) = 0;
   // The server asks to come back after this long.
   virtual void OnGoingAway(absl::Duration reconnect_after) = 0;
   // The stream is over; always the last call of a connection.
@@ -89,6 +101,8 @@ class ServerLink {
   virtual absl::Status SendCommit(uint64_t batch, const std::vector<Change>& changes,
                                   const std::vector<TravellingChunk>& inline_chunks) = 0;
   virtual absl::Status SendApplied(const Cursor& cursor) = 0;
+  // All that waits for a person here; OnConflictsRecorded follows.
+  virtual absl::Status SendHeldConflicts(const ConflictReport& report) = 0;
 
   // Any number of ids; the link splits them into messages.
   virtual absl::StatusOr<std::vector<ChunkId>> FindMissingChunks(

@@ -1,5 +1,6 @@
 #include "agent/engine/situation.h"
 
+#include "agent/engine/local_attributes.h"
 #include "agent/engine/scanner.h"
 #include "libs/base/status.h"
 
@@ -66,7 +67,9 @@ bool Situation::LocalUnchanged() const {
 }
 
 bool Situation::NeedsContent() const {
-  return is_file() && !LocalUnchanged() && !file.has_value() && !moved_from.has_value();
+  const bool known = base.has_value() && !verify && SameStat(look.entry, *base);
+  return is_file() && !known && !file.has_value() && !moved_from.has_value() &&
+         !follows.has_value();
 }
 
 uint64_t Situation::BaseVersion() const {
@@ -74,18 +77,25 @@ uint64_t Situation::BaseVersion() const {
   return base.has_value() ? base->entry.version : 0;
 }
 
+const BaseRow* Situation::Before() const {
+  if (base.has_value()) return &*base;
+  return previous.has_value() ? &*previous : nullptr;
+}
+
 Entry Situation::LocalEntryNow() const {
   Entry entry = ToEntry(look.entry);
-  if (entry.type != EntryType::kFile) return entry;
-  if (file.has_value()) {
-    entry.content = file->content;
-    entry.mode = file->mode;
-    entry.mtime_ns = file->fingerprint.mtime_ns;
-  } else if (moved_from.has_value()) {
-    entry.content = moved_from->entry.content;
-  } else if (base.has_value()) {
-    entry.content = base->entry.content;
+  if (entry.type == EntryType::kFile) {
+    if (file.has_value()) {
+      entry.content = file->content;
+      entry.mode = file->metadata.mode.value_or(entry.mode);
+      entry.mtime_ns = file->fingerprint.mtime_ns;
+    } else if (moved_from.has_value()) {
+      entry.content = moved_from->entry.content;
+    } else if (base.has_value()) {
+      entry.content = base->entry.content;
+    }
   }
+  if (entry.IsLive()) CarryMetadata(Before(), FingerprintNow(), MetadataNow(), entry);
   return entry;
 }
 
@@ -108,12 +118,27 @@ bool Situation::NothingToDecide(Mode mode) const {
   return mode == Mode::kDestinationBackup || (mode == Mode::kSourceBackup && absent());
 }
 
+HeldConflict ToHeldConflict(const Situation& situation) {
+  HeldConflict held;
+  held.path = situation.path;
+  if (situation.present()) held.local = ToConflictSide(situation.LocalEntryNow());
+  if (situation.remote.has_value()) held.remote = ToConflictSide(*situation.remote);
+  if (situation.base.has_value()) held.base_version = situation.base->entry.version;
+  return held;
+}
+
 absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
   Situation situation;
   situation.path = path;
   situation.look = context.location->LookAt(path);
+  situation.verify = context.verify.contains(path);
   FS_ASSIGN_OR_RETURN(situation.base, context.state->GetBase(path));
   FS_ASSIGN_OR_RETURN(situation.remote, context.state->GetRemote(path));
+  // What the folder says of it and was never applied here is news from there.
+  if (!situation.remote.has_value() && situation.base.has_value() && situation.present() &&
+      AttributesToApply(situation.look.entry.attributes, *situation.base)) {
+    situation.remote = situation.base->entry;
+  }
   return situation;
 }
 
@@ -160,7 +185,7 @@ Action Decide(const EngineContext& context, const Situation& situation) {
   std::optional<Entry> base;
   if (situation.base.has_value()) base = situation.base->entry;
   return Reconcile(base, LocalSide(situation, context.clock->Now()), RemoteSide(situation),
-                   ModeFor(context, situation), context.policies.For(situation.path));
+                   ModeFor(context, situation), context.PolicyFor(situation.path));
 }
 
 }  // namespace filesync

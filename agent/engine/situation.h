@@ -19,10 +19,16 @@ struct Situation {
   std::optional<BaseRow> moved_from;
   // The base content of where it was moved from, read or not: the server has its chunks.
   std::optional<Content> origin;
+  // The base row of where it was moved from, read or not: what it carried is carried on.
+  std::optional<BaseRow> previous;
+  // A file that was moved here, not edited: what the folder has where it was, edited there.
+  std::optional<Entry> follows;
   // How often it was found being written before.
   int busy_attempts = 0;
   // Its content is read though it looks unchanged.
   bool verify = false;
+  // Why what was decided was decided.
+  const char* why = "";
 
   bool present() const { return look.presence == Look::Presence::kPresent; }
   bool absent() const { return look.presence == Look::Presence::kAbsent; }
@@ -44,7 +50,17 @@ struct Situation {
   uint64_t BaseVersion() const;
   // The local state as an entry; content from `file`, `moved_from` or the base.
   Entry LocalEntryNow() const;
+  // The row that tells how the entry stood before: here, or where it was moved from. May be null.
+  const BaseRow* Before() const;
+  // As it stands here now: as read, else as looked at.
+  LocalMetadata MetadataNow() const { return file ? file->metadata : look.entry.Metadata(); }
+  const Fingerprint& FingerprintNow() const {
+    return file ? file->fingerprint : look.entry.fingerprint;
+  }
 };
+
+// The two sides, for people.
+HeldConflict ToHeldConflict(const Situation& situation);
 
 // Looks at `path`: the location, the base, and the remote entry that waits for it.
 absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path);

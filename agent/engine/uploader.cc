@@ -55,20 +55,25 @@ std::vector<Uploader::Needed> Uploader::CollectNeeded(const std::vector<UploadIt
       head_start != nullptr && (head_start->stream == 0 || IsOpen(head_start->stream));
   std::vector<Needed> needed;
   absl::flat_hash_set<ChunkId> seen;
+  uint64_t known_there = 0;
   for (size_t i = 0; i < items.size(); ++i) {
     const UploadItem& item = items[i];
     if (item.base != nullptr && !item.check_all) {
       for (const ChunkRef& ref : item.base->refs) seen.insert(ref.id);
     }
     const bool skip_started = started && !item.check_all;
+    uint64_t missing = item.file->content.size;
     uint64_t offset = 0;
     for (const ChunkRef& ref : item.file->chunks) {
       const bool sent = skip_started && head_start->ids.contains(ref.id);
-      if (!sent && seen.insert(ref.id).second) {
-        needed.push_back({ref, ChunkKind::kData, i, offset, nullptr});
-      }
+      const bool new_there = !sent && seen.insert(ref.id).second;
+      if (new_there) needed.push_back({ref, ChunkKind::kData, i, offset, nullptr});
       offset += ref.size;
+      missing -= new_there ? 0 : ref.size;
+      known_there += sent || new_there ? 0 : ref.size;
     }
+    const uint64_t size = item.file->content.size;
+    context_->progress.Begin(TransferDirection::kUp, item.path, size, size - missing);
     for (const ListPiece& piece : item.file->pieces) {
       if (!seen.insert(piece.id).second) continue;
       needed.push_back({{piece.id, static_cast<uint32_t>(piece.plain.size())},
@@ -78,6 +83,7 @@ std::vector<Uploader::Needed> Uploader::CollectNeeded(const std::vector<UploadIt
                         &piece.plain});
     }
   }
+  context_->progress.SavedByDeduplication(known_there);
   return needed;
 }
 
@@ -113,7 +119,9 @@ void Uploader::PackInline(const std::vector<Needed>& needed, std::vector<UploadI
       }
       plain = *std::move(read);
     }
-    inline_chunks.push_back({chunk.ref.id, chunk.kind, EncodeFrame(plain)});
+    inline_chunks.push_back(
+        {chunk.ref.id, chunk.kind, EncodeFrame(plain, context_->frame_options())});
+    NoteSent(chunk.ref, inline_chunks.back().frame.size());
   }
 }
 
@@ -127,17 +135,13 @@ absl::StatusOr<absl::flat_hash_set<ChunkId>> Uploader::Missing(
                       context_->link->FindMissingChunks(welcome.folder, ids));
   absl::flat_hash_set<ChunkId> missing(missing_ids.begin(), missing_ids.end());
   for (const ChunkRef& ref : chunks) {
-    if (missing.contains(ref.id)) {
-      context_->stats.bytes_to_move += ref.size;
-    } else {
-      context_->stats.bytes_saved += ref.size;
-    }
+    if (!missing.contains(ref.id)) context_->progress.SavedByDeduplication(ref.size);
   }
   return missing;
 }
 
-absl::Status Uploader::SendEarly(const WelcomeInfo& welcome, std::vector<ReadChunk> chunks,
-                                 HeadStart& head_start) {
+absl::Status Uploader::SendEarly(const WelcomeInfo& welcome, const RelPath& path,
+                                 std::vector<ReadChunk> chunks, HeadStart& head_start) {
   if (head_start.stream != 0 && !IsOpen(head_start.stream)) {
     return Unavailable("the upload was interrupted");
   }
@@ -147,11 +151,13 @@ absl::Status Uploader::SendEarly(const WelcomeInfo& welcome, std::vector<ReadChu
   FS_ASSIGN_OR_RETURN(absl::flat_hash_set<ChunkId> missing, Missing(welcome, refs));
   for (ReadChunk& chunk : chunks) {
     // Each once, however often it occurs.
-    if (missing.erase(chunk.ref.id) == 0) continue;
-    FS_RETURN_IF_ERROR(
-        Queue(welcome, chunk.ref,
-              {chunk.ref.id, ChunkKind::kData, PackFrame(std::move(chunk.raw_frame))}));
-    head_start.stream = streams_opened_;
+    if (missing.erase(chunk.ref.id) > 0) {
+      FS_RETURN_IF_ERROR(Queue(welcome, chunk.ref,
+                               {chunk.ref.id, ChunkKind::kData,
+                                PackFrame(std::move(chunk.raw_frame), context_->frame_options())}));
+      head_start.stream = streams_opened_;
+    }
+    context_->progress.Advance(TransferDirection::kUp, path, chunk.ref.size);
   }
   for (const ChunkRef& ref : refs) head_start.ids.insert(ref.id);
   return SendQueued();
@@ -166,8 +172,11 @@ absl::Status Uploader::Send(const WelcomeInfo& welcome, const std::vector<Needed
   std::unique_ptr<LocalFile> file;
   size_t file_item = SIZE_MAX;
   for (const Needed& chunk : needed) {
-    if (!missing.contains(chunk.ref.id)) continue;
     UploadItem& item = items[chunk.item];
+    if (!missing.contains(chunk.ref.id)) {
+      NoteHandled(item, chunk);
+      continue;
+    }
     std::string read;
     if (chunk.plain == nullptr) {
       if (item.changed) continue;
@@ -183,7 +192,9 @@ absl::Status Uploader::Send(const WelcomeInfo& welcome, const std::vector<Needed
     }
     FS_RETURN_IF_ERROR(Queue(
         welcome, chunk.ref,
-        {chunk.ref.id, chunk.kind, EncodeFrame(chunk.plain != nullptr ? *chunk.plain : read)}));
+        {chunk.ref.id, chunk.kind,
+         EncodeFrame(chunk.plain != nullptr ? *chunk.plain : read, context_->frame_options())}));
+    NoteHandled(item, chunk);
   }
   return SendQueued();
 }
@@ -195,12 +206,22 @@ absl::Status Uploader::Queue(const WelcomeInfo& welcome, const ChunkRef& ref,
     ++streams_opened_;
   }
   const size_t size = chunk.frame.size();
-  if (size < ref.size) context_->stats.bytes_saved += ref.size - size;
+  NoteSent(ref, size);
   if (queued_bytes_ + size > kMessageBytes && !queued_.empty()) FS_RETURN_IF_ERROR(SendQueued());
   queued_bytes_ += size;
   queued_.push_back(std::move(chunk));
-  context_->stats.bytes_moved += ref.size;
   return absl::OkStatus();
+}
+
+// So many bytes travel for the chunk.
+void Uploader::NoteSent(const ChunkRef& ref, size_t frame_bytes) {
+  if (frame_bytes < ref.size) context_->progress.SavedByCompression(ref.size - frame_bytes);
+}
+
+// The chunk is on the server, or on its way there.
+void Uploader::NoteHandled(const UploadItem& item, const Needed& chunk) {
+  if (chunk.kind != ChunkKind::kData) return;
+  context_->progress.Advance(TransferDirection::kUp, item.path, chunk.ref.size);
 }
 
 absl::Status Uploader::SendQueued() {

@@ -45,9 +45,10 @@ class Uploader {
   // items, or null. Unavailable when the connection is lost.
   absl::Status Upload(const WelcomeInfo& welcome, std::vector<UploadItem>& items,
                       const HeadStart* head_start, std::vector<TravellingChunk>& inline_chunks);
-  // Sends what the server lacks of `chunks`, waits for nothing, and notes them in `head_start`.
-  absl::Status SendEarly(const WelcomeInfo& welcome, std::vector<ReadChunk> chunks,
-                         HeadStart& head_start);
+  // Sends what the server lacks of `chunks` of the file `path`, waits for nothing, and notes them
+  // in `head_start`.
+  absl::Status SendEarly(const WelcomeInfo& welcome, const RelPath& path,
+                         std::vector<ReadChunk> chunks, HeadStart& head_start);
 
  private:
   struct Needed;
@@ -60,6 +61,8 @@ class Uploader {
   absl::Status Send(const WelcomeInfo& welcome, const std::vector<Needed>& needed,
                     std::vector<UploadItem>& items);
   absl::Status Queue(const WelcomeInfo& welcome, const ChunkRef& ref, TravellingChunk chunk);
+  void NoteSent(const ChunkRef& ref, size_t frame_bytes);
+  void NoteHandled(const UploadItem& item, const Needed& chunk);
   absl::Status Flush();
   bool IsOpen(uint64_t stream) const { return stream_ != nullptr && stream == streams_opened_; }
   absl::Status SendQueued();

@@ -16,11 +16,11 @@ RateLimiter::RateLimiter(ByteRate rate, Clock* clock) : clock_(clock), queue_(ra
   open_ = !queue_.rate().has_value();
 }
 
-void RateLimiter::AcquireLimited(size_t bytes, TransferPriority priority) {
+void RateLimiter::AcquireLimited(size_t bytes, TransferPriority priority, FolderPriority folder) {
   absl::MutexLock lock(&mutex_);
   if (shut_down_) return;
   TokenQueue::Request request{bytes};
-  queue_.Add(&request, priority, clock_->Now());
+  queue_.Add(&request, priority, clock_->Now(), folder);
   while (request.missing > 0) {
     WaitAMoment(request);
     queue_.Advance(clock_->Now());

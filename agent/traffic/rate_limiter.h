@@ -24,10 +24,11 @@ class RateLimiter {
   RateLimiter(const RateLimiter&) = delete;
   RateLimiter& operator=(const RateLimiter&) = delete;
 
-  // Blocks until `bytes` may pass; first come, first served within a priority. Without a limit,
-  // and after Shutdown, it costs one relaxed load.
-  void Acquire(size_t bytes, TransferPriority priority = TransferPriority::kBulk) {
-    if (!open_.load(std::memory_order_relaxed)) AcquireLimited(bytes, priority);
+  // Blocks until `bytes` may pass; first come, first served within both priorities. Without a
+  // limit, and after Shutdown, it costs one relaxed load.
+  void Acquire(size_t bytes, TransferPriority priority = TransferPriority::kBulk,
+               FolderPriority folder = FolderPriority::kNormal) {
+    if (!open_.load(std::memory_order_relaxed)) AcquireLimited(bytes, priority, folder);
   }
 
   // For what waits already too. nullopt and 0 are no limit.
@@ -39,7 +40,7 @@ class RateLimiter {
   size_t waiting() const;
 
  private:
-  void AcquireLimited(size_t bytes, TransferPriority priority);
+  void AcquireLimited(size_t bytes, TransferPriority priority, FolderPriority folder);
   // Until `request` is granted or becomes first, or, when it is first, for a moment: nobody
   // tells when an injected clock moves.
   void WaitAMoment(const TokenQueue::Request& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -28,11 +28,14 @@ void TokenQueue::SetRate(ByteRate rate, absl::Time now) {
   }
 }
 
-void TokenQueue::Add(Request* request, TransferPriority priority, absl::Time now) {
+void TokenQueue::Add(Request* request, TransferPriority priority, absl::Time now,
+                     FolderPriority folder) {
   Advance(now);
   if (!rate_.has_value()) request->missing = 0;
   if (request->missing == 0) return;
-  (priority == TransferPriority::kInteractive ? interactive_ : bulk_).push_back(request);
+  const size_t first_bulk = queues_.size() / 2;
+  const size_t place = (priority == TransferPriority::kBulk ? first_bulk : 0);
+  queues_[place + static_cast<size_t>(folder)].push_back(request);
   Serve();
 }
 
@@ -46,30 +49,37 @@ void TokenQueue::Advance(absl::Time now) {
 }
 
 void TokenQueue::Serve() {
-  ServeQueue(&interactive_);
-  ServeQueue(&bulk_);
+  for (Queue& queue : queues_) ServeQueue(queue);
 }
 
-void TokenQueue::ServeQueue(std::deque<Request*>* queue) {
-  while (!queue->empty() && tokens_ >= 1) {
-    uint64_t& missing = queue->front()->missing;
+void TokenQueue::ServeQueue(Queue& queue) {
+  while (!queue.empty() && tokens_ >= 1) {
+    uint64_t& missing = queue.front()->missing;
     const uint64_t granted = std::min(missing, static_cast<uint64_t>(tokens_));
     missing -= granted;
     tokens_ -= static_cast<double>(granted);
-    if (missing == 0) queue->pop_front();
+    if (missing == 0) queue.pop_front();
   }
 }
 
 void TokenQueue::GrantAll() {
-  for (std::deque<Request*>* queue : {&interactive_, &bulk_}) {
-    for (Request* request : *queue) request->missing = 0;
-    queue->clear();
+  for (Queue& queue : queues_) {
+    for (Request* request : queue) request->missing = 0;
+    queue.clear();
   }
 }
 
 const TokenQueue::Request* TokenQueue::front() const {
-  if (!interactive_.empty()) return interactive_.front();
-  return bulk_.empty() ? nullptr : bulk_.front();
+  for (const Queue& queue : queues_) {
+    if (!queue.empty()) return queue.front();
+  }
+  return nullptr;
+}
+
+size_t TokenQueue::size() const {
+  size_t size = 0;
+  for (const Queue& queue : queues_) size += queue.size();
+  return size;
 }
 
 absl::Duration TokenQueue::UntilFrontIsServed() const {

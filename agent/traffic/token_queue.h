@@ -2,12 +2,14 @@
 // without its threads. Thread-compatible.
 //
 // Bytes come into a bucket at the rate; it holds what comes in within kBurst, and what more
-// comes is lost. They go to the requests in order, interactive ones before bulk ones, and a
-// request takes them as they come. So a large one needs no room in the bucket, nothing is ever
-// owed, and an interactive one that comes while a large one is served waits for its own bytes
-// only. In any span of time, at most that span's worth and kBurst's pass.
+// comes is lost. They go to the requests in order, interactive ones before bulk ones and among
+// those the more important folder's first, and a request takes them as they come. So a large one
+// needs no room in the bucket, nothing is ever owed, and an interactive one that comes while a
+// large one is served waits for its own bytes only. In any span of time, at most that span's worth
+// and kBurst's pass.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 
@@ -20,6 +22,9 @@ enum class TransferPriority {
   kInteractive,  // someone waits for it: messages, small files. As long as there is any, no bulk
   kBulk,
 };
+
+// Whose transfer it is: of several folders, the more important one's goes first.
+enum class FolderPriority : uint8_t { kHigh, kNormal, kLow };
 
 class TokenQueue {
  public:
@@ -37,7 +42,8 @@ class TokenQueue {
   void SetRate(ByteRate rate, absl::Time now);
   ByteRate rate() const { return rate_; }
   // What came in until `now` goes to those before it. Without a limit it is granted at once.
-  void Add(Request* request, TransferPriority priority, absl::Time now);
+  void Add(Request* request, TransferPriority priority, absl::Time now,
+           FolderPriority folder = FolderPriority::kNormal);
   // Hands out what came in. A clock that is put back brings nothing, one that is put forward
   // no more than a burst.
   void Advance(absl::Time now);
@@ -48,18 +54,19 @@ class TokenQueue {
   const Request* front() const;
   // How long until it has all its bytes, if nobody comes before it. Only with a front.
   absl::Duration UntilFrontIsServed() const;
-  size_t size() const { return interactive_.size() + bulk_.size(); }
+  size_t size() const;
 
  private:
+  using Queue = std::deque<Request*>;
   void Serve();
-  void ServeQueue(std::deque<Request*>* queue);
+  void ServeQueue(Queue& queue);
   double Capacity() const;
 
   ByteRate rate_;  // never 0
   absl::Time last_;
   double tokens_ = 0;  // bytes; a fraction counts towards the next
-  std::deque<Request*> interactive_;
-  std::deque<Request*> bulk_;
+  // The first is served first: all interactive ones by folder, then all bulk ones.
+  std::array<Queue, 6> queues_;
 };
 
 }  // namespace filesync

@@ -167,5 +167,23 @@ RC_GTEST_PROP(TokenQueueProperty, AnyTenSecondsPassTheRateWithinATenth, ()) {
   }
 }
 
+TEST(TokenQueueTest, AmongEqualsTheMoreImportantFolderGoesFirst) {
+  TokenQueue queue(1000, kStart);
+  TokenQueue::Request low{100}, normal{100}, high{100}, interactive{100};
+  queue.Add(&low, TransferPriority::kBulk, kStart, FolderPriority::kLow);
+  queue.Add(&normal, TransferPriority::kBulk, kStart);
+  queue.Add(&high, TransferPriority::kBulk, kStart, FolderPriority::kHigh);
+  queue.Add(&interactive, TransferPriority::kInteractive, kStart, FolderPriority::kLow);
+  queue.Advance(kStart + absl::Milliseconds(100));
+  EXPECT_EQ(interactive.missing, 0u);
+  EXPECT_EQ(queue.front(), &high);
+  queue.Advance(kStart + absl::Milliseconds(200));
+  EXPECT_EQ(high.missing, 0u);
+  EXPECT_EQ(queue.front(), &normal);
+  queue.Advance(kStart + absl::Milliseconds(300));
+  EXPECT_EQ(normal.missing, 0u);
+  EXPECT_EQ(queue.front(), &low);
+}
+
 }  // namespace
 }  // namespace filesync

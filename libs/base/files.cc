@@ -127,9 +127,9 @@ absl::Status ReplaceFile(int directory_fd, const std::string& name, std::string_
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> ReadFileAt(int directory_fd, const std::string& name, size_t limit) {
-  UniqueFd fd(openat(directory_fd, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd.ok()) return ErrnoStatus(errno, name);
+namespace {
+
+absl::StatusOr<std::string> ReadAll(const UniqueFd& fd, const std::string& name, size_t limit) {
   std::string text;
   char buffer[4096];
   while (true) {
@@ -140,6 +140,27 @@ absl::StatusOr<std::string> ReadFileAt(int directory_fd, const std::string& name
     text.append(buffer, static_cast<size_t>(n));
     if (text.size() > limit) return ResourceExhausted("{} is larger than {} bytes", name, limit);
   }
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ReadFileAt(int directory_fd, const std::string& name, size_t limit) {
+  const UniqueFd fd(openat(directory_fd, name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.ok()) return ErrnoStatus(errno, name);
+  return ReadAll(fd, name, limit);
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.ok()) return ErrnoStatus(errno, path);
+  return ReadAll(fd, path, limit);
+}
+
+std::string FileStamp(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return "";
+  return fmt::format("{} {} {} {} {}.{}", info.st_dev, info.st_ino, info.st_size, info.st_mode,
+                     info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
 }
 
 absl::StatusOr<std::string> SetFileAside(const std::string& path,

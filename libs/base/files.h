@@ -30,6 +30,10 @@ absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory)
 absl::Status ReplaceFile(int directory_fd, const std::string& name, std::string_view bytes);
 // The whole of a file of at most `limit` bytes; ResourceExhausted when it is larger.
 absl::StatusOr<std::string> ReadFileAt(int directory_fd, const std::string& name, size_t limit);
+// The same by path, following symlinks.
+absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit);
+// Differs when the file at `path` was written or replaced; empty when there is none.
+std::string FileStamp(const std::string& path);
 
 // Gives `path` and what belongs to it (path + suffix, for each suffix) a new name that ends in
 // ".damaged-SECONDS", so that nothing is lost. Returns the new name of `path`.

@@ -30,7 +30,8 @@ bool IsSyncedItself(int directory) {
   return error != ENOENT && error != ENOTDIR && error != ELOOP;
 }
 
-absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory) {
+absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory,
+                                      PosixAttributes& attributes) {
   std::unique_ptr<DIR, CloseDirectory> stream(fdopendir(fd.get()));
   if (stream == nullptr) return ErrnoStatus(errno, "cannot list");
   (void)fd.Release();  // the stream's now
@@ -56,7 +57,7 @@ absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory) {
       listing.skipped.push_back(name);
       continue;
     }
-    absl::StatusOr<LocalEntry> entry = EntryAt(handle, name, *path);
+    absl::StatusOr<LocalEntry> entry = EntryAt(handle, name, *path, attributes);
     if (entry.ok()) {
       listing.entries.push_back(*std::move(entry));
     } else if (ErrnoOf(entry.status()) != ENOENT) {

@@ -4,6 +4,7 @@
 #include "absl/status/statusor.h"
 #include "libs/base/unique_fd.h"
 #include "libs/location/location.h"
+#include "libs/location/posix_attributes.h"
 
 namespace filesync {
 
@@ -13,6 +14,7 @@ bool IsSyncedItself(int directory);
 
 // Reads all of the directory `fd`, which is `directory`. Any error but a name that vanished
 // meanwhile fails the whole listing: a part is not a proof of absence.
-absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory);
+absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory,
+                                      PosixAttributes& attributes);
 
 }  // namespace filesync

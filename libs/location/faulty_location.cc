@@ -16,6 +16,7 @@ class FaultyFile final : public LocalFile {
     FS_RETURN_IF_ERROR((*fault_)("File.ReadAt", path_));
     return inner_->ReadAt(offset, buffer, size);
   }
+  uint64_t NextData(uint64_t offset) override { return inner_->NextData(offset); }
   absl::StatusOr<Fingerprint> Stat() override {
     FS_RETURN_IF_ERROR((*fault_)("File.Stat", path_));
     return inner_->Stat();
@@ -24,11 +25,13 @@ class FaultyFile final : public LocalFile {
     FS_RETURN_IF_ERROR((*fault_)("File.Mode", path_));
     return inner_->Mode();
   }
+  Attributes LookAtAttributes() override { return inner_->LookAtAttributes(); }
   absl::StatusOr<bool> NameIsStillThis() override {
     FS_RETURN_IF_ERROR((*fault_)("File.NameIsStillThis", path_));
     return inner_->NameIsStillThis();
   }
   bool HasWriters() override { return inner_->HasWriters(); }
+  void AwaitWrites() override { inner_->AwaitWrites(); }
 
  private:
   const std::unique_ptr<LocalFile> inner_;
@@ -44,6 +47,13 @@ class FaultyStagedFile final : public StagedFile {
   absl::Status Append(std::string_view bytes) override {
     FS_RETURN_IF_ERROR((*fault_)("Staged.Append", RelPath()));
     return inner_->Append(bytes);
+  }
+  absl::Status AppendZeros(uint64_t count) override {
+    FS_RETURN_IF_ERROR((*fault_)("Staged.Append", RelPath()));
+    return inner_->AppendZeros(count);
+  }
+  AttributeLoss SetAttributes(const Attributes& wanted) override {
+    return inner_->SetAttributes(wanted);
   }
   absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) override {
     FS_RETURN_IF_ERROR((*fault_)("Staged.SetMetadata", RelPath()));
@@ -108,6 +118,13 @@ absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::Stage(uint64_t size_
       std::make_unique<FaultyStagedFile>(std::move(staged), &fault_));
 }
 
+absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::StageSparse(uint64_t data_bytes) {
+  FS_RETURN_IF_ERROR(fault_("Stage", RelPath()));
+  FS_ASSIGN_OR_RETURN(std::unique_ptr<StagedFile> staged, inner_->StageSparse(data_bytes));
+  return std::unique_ptr<StagedFile>(
+      std::make_unique<FaultyStagedFile>(std::move(staged), &fault_));
+}
+
 absl::Status FaultyLocation::SyncStaged(std::span<StagedFile* const> files) {
   FS_RETURN_IF_ERROR(fault_("SyncStaged", RelPath()));
   std::vector<StagedFile*> inner;
@@ -141,6 +158,13 @@ absl::StatusOr<ApplyResult> FaultyLocation::SetMetadata(const RelPath& path,
   return inner_->SetMetadata(path, expected, mode, mtime_ns);
 }
 
+absl::StatusOr<ApplyResult> FaultyLocation::SetAttributes(const RelPath& path,
+                                                          const Fingerprint& expected,
+                                                          const Attributes& wanted) {
+  FS_RETURN_IF_ERROR(fault_("SetAttributes", path));
+  return inner_->SetAttributes(path, expected, wanted);
+}
+
 absl::StatusOr<ApplyResult> FaultyLocation::Remove(const RelPath& path,
                                                    const Fingerprint& expected) {
   FS_RETURN_IF_ERROR(fault_("Remove", path));
@@ -151,6 +175,13 @@ absl::StatusOr<ApplyResult> FaultyLocation::Move(const RelPath& from, const Fing
                                                  const RelPath& to) {
   FS_RETURN_IF_ERROR(fault_("Move", from));
   return inner_->Move(from, expected, to);
+}
+
+absl::StatusOr<ApplyResult> FaultyLocation::MoveOver(const RelPath& from,
+                                                     const Fingerprint& expected, const RelPath& to,
+                                                     const Fingerprint& replaced) {
+  FS_RETURN_IF_ERROR(fault_("MoveOver", from));
+  return inner_->MoveOver(from, expected, to, replaced);
 }
 
 absl::Status FaultyLocation::SyncDirectories(std::span<const RelPath> directories) {
@@ -164,9 +195,14 @@ absl::StatusOr<std::unique_ptr<Watcher>> FaultyLocation::NewWatcher() {
   return std::unique_ptr<Watcher>(std::make_unique<FaultyWatcher>(std::move(watcher), &fault_));
 }
 
-absl::Status FaultyLocation::CleanUp(absl::Duration trash_age) {
+absl::Status FaultyLocation::CleanUp() {
   FS_RETURN_IF_ERROR(fault_("CleanUp", RelPath()));
-  return inner_->CleanUp(trash_age);
+  return inner_->CleanUp();
+}
+
+absl::StatusOr<TrashRemoved> FaultyLocation::LimitTrash(const TrashLimits& limits) {
+  FS_RETURN_IF_ERROR(fault_("LimitTrash", RelPath()));
+  return inner_->LimitTrash(limits);
 }
 
 }  // namespace filesync

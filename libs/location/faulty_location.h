@@ -28,6 +28,7 @@ class FaultyLocation final : public LocalDirectory {
   const std::string& description() const override { return inner_->description(); }
   const RootIdentity& identity() const override { return inner_->identity(); }
   std::string StateDirectoryPath() const override { return inner_->StateDirectoryPath(); }
+  Preserve preserve() const override { return inner_->preserve(); }
   bool HasFineGrainedTimes() const override { return inner_->HasFineGrainedTimes(); }
 
   absl::Status CheckRoot() override;
@@ -36,6 +37,7 @@ class FaultyLocation final : public LocalDirectory {
   absl::StatusOr<Listing> List(const RelPath& directory) override;
   absl::StatusOr<std::unique_ptr<LocalFile>> Open(const RelPath& path) override;
   absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) override;
+  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) override;
   absl::Status SyncStaged(std::span<StagedFile* const> files) override;
   absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                           const std::optional<Fingerprint>& expected) override;
@@ -45,12 +47,18 @@ class FaultyLocation final : public LocalDirectory {
   absl::StatusOr<ApplyResult> MakeDirectory(const RelPath& path, uint32_t mode) override;
   absl::StatusOr<ApplyResult> SetMetadata(const RelPath& path, const Fingerprint& expected,
                                           uint32_t mode, int64_t mtime_ns) override;
+  absl::StatusOr<ApplyResult> SetAttributes(const RelPath& path, const Fingerprint& expected,
+                                            const Attributes& wanted) override;
   absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) override;
   absl::StatusOr<ApplyResult> Move(const RelPath& from, const Fingerprint& expected,
                                    const RelPath& to) override;
+  absl::StatusOr<ApplyResult> MoveOver(const RelPath& from, const Fingerprint& expected,
+                                       const RelPath& to, const Fingerprint& replaced) override;
   absl::Status SyncDirectories(std::span<const RelPath> directories) override;
   absl::StatusOr<std::unique_ptr<Watcher>> NewWatcher() override;
-  absl::Status CleanUp(absl::Duration trash_age) override;
+  absl::Status CleanUp() override;
+  absl::StatusOr<TrashRemoved> LimitTrash(const TrashLimits& limits) override;
+  uint64_t TrashPuts() const override { return inner_->TrashPuts(); }
 
  private:
   const std::unique_ptr<LocalDirectory> inner_;

@@ -53,6 +53,9 @@ class FaultyLocationTest : public testing::Test {
       }
       const auto set = location_.SetMetadata(file, fingerprint, 0600, 2);
       if (count(set.status())) fingerprint = set->fingerprint;
+      const auto attributes = location_.SetAttributes(file, fingerprint, Attributes());
+      if (count(attributes.status())) fingerprint = attributes->fingerprint;
+      count(location_.MoveOver(file, fingerprint, moved, fingerprint).status());
       const auto result = location_.Move(file, fingerprint, moved);
       if (count(result.status())) fingerprint = result->fingerprint;
       count(location_.Remove(moved, fingerprint).status());
@@ -67,7 +70,8 @@ class FaultyLocationTest : public testing::Test {
       EXPECT_TRUE((*watcher)->Read(absl::ZeroDuration()).empty());
       EXPECT_FALSE((*watcher)->Limited());
     }
-    count(location_.CleanUp(absl::Hours(1)));
+    count(location_.CleanUp());
+    count(location_.LimitTrash({}).status());
     return failed;
   }
 
@@ -95,8 +99,9 @@ INSTANTIATE_TEST_SUITE_P(Each, FaultyCallTest,
                                          "File.Stat", "File.Mode", "File.NameIsStillThis", "Stage",
                                          "Staged.Append", "Staged.SetMetadata", "SyncStaged",
                                          "InstallFile", "InstallSymlink", "MakeDirectory",
-                                         "SetMetadata", "Remove", "Move", "SyncDirectories",
-                                         "NewWatcher", "Watcher.Watch", "CleanUp"));
+                                         "SetMetadata", "SetAttributes", "Remove", "Move",
+                                         "MoveOver", "SyncDirectories", "NewWatcher",
+                                         "Watcher.Watch", "CleanUp", "LimitTrash"));
 
 TEST_P(FaultyCallTest, FailsWhenTold) {
   failing_ = GetParam();

@@ -4,31 +4,31 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
-#include <sys/vfs.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-#include <charconv>
-#include <cstdio>
 #include <set>
 
+#include "absl/synchronization/mutex.h"
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/location/directory_reader.h"
+#include "libs/location/file_times.h"
 #include "libs/location/inotify_watcher.h"
+#include "libs/location/local_root.h"
 #include "libs/location/placement.h"
 #include "libs/location/posix_file.h"
 #include "libs/location/posix_stat.h"
+#include "libs/location/trash.h"
 
 namespace filesync {
 namespace {
 
-constexpr char kMarker[] = "root-id";
 constexpr char kTmp[] = "tmp";
 constexpr char kTrash[] = "trash";
-constexpr size_t kMarkerLimit = 4096;
+constexpr uint64_t kStatBlock = 512;  // what stat counts blocks in
 // From this many on, one syncfs costs less than an fsync each.
 constexpr size_t kSyncAllFrom = 16;
 // FAT keeps times in steps of two seconds.
@@ -56,44 +56,13 @@ bool ProvesAbsence(const absl::Status& status) {
   return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
-// Multigrain timestamps: a change after a stat always gets a later time.
-bool KernelHasFineGrainedTimes(int root) {
-  utsname name{};
-  int major = 0;
-  int minor = 0;
-  if (uname(&name) != 0 || std::sscanf(name.release, "%d.%d", &major, &minor) != 2) return false;
-  if (major < 6 || (major == 6 && minor < 13)) return false;
-  struct statfs info {};
-  if (fstatfs(root, &info) != 0) return false;
-  constexpr unsigned long kExt4 = 0xef53, kXfs = 0x58465342, kBtrfs = 0x9123683e,
-                          kTmpfs = 0x01021994;
-  const auto type = static_cast<unsigned long>(info.f_type);
-  return type == kExt4 || type == kXfs || type == kBtrfs || type == kTmpfs;
-}
-
-// File systems of that kind may still keep whole seconds (small inodes, old drivers), so it is
-// tried as well.
-bool EachWriteHasItsTime(int tmp) {
-  constexpr int kTries = 8;
-  const absl::StatusOr<std::unique_ptr<PosixStagedFile>> file = PosixStagedFile::Create(tmp, 0);
-  if (!file.ok()) return false;
-  int64_t last = 0;
-  for (int i = 0; i < kTries; ++i) {
-    if (!(*file)->Append("x").ok()) return false;
-    const absl::StatusOr<struct stat> info = StatFd((*file)->fd());
-    if (!info.ok() || ToFingerprint(*info).mtime_ns <= last) return false;
-    last = ToFingerprint(*info).mtime_ns;
-  }
-  return true;
-}
-
-constexpr ApplyResult kNothingThere = {ApplyKind::kApplied, {}};
-constexpr ApplyResult kSomethingElse = {ApplyKind::kChanged, {}};
+ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
+ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
 
 class PosixDirectory final : public LocalDirectory {
  public:
   PosixDirectory(std::string path, const Clock* clock, UniqueFd root, UniqueFd state, UniqueFd tmp,
-                 UniqueFd trash, UniqueFd lock, RootIdentity identity)
+                 UniqueFd trash, UniqueFd lock, RootIdentity identity, Preserve preserve)
       : path_(std::move(path)),
         clock_(clock),
         root_(std::move(root)),
@@ -103,40 +72,22 @@ class PosixDirectory final : public LocalDirectory {
         lock_(std::move(lock)),
         placement_(clock, tmp_.get(), trash_.get()),
         identity_(std::move(identity)),
-        fine_grained_(KernelHasFineGrainedTimes(root_.get()) && EachWriteHasItsTime(tmp_.get())) {}
+        attributes_(preserve),
+        fine_grained_(TellsWritesApart(root_.get(), tmp_.get())) {}
 
   const std::string& description() const override { return path_; }
   const RootIdentity& identity() const override { return identity_; }
   std::string StateDirectoryPath() const override {
+    if (!state_.ok()) return "";
     return fmt::format("/proc/self/fd/{}", state_.get());
   }
+  Preserve preserve() const override { return attributes_.preserve(); }
   bool HasFineGrainedTimes() const override { return fine_grained_; }
 
   absl::Status CheckRoot() override {
-    const absl::StatusOr<UniqueFd> there = OpenDirectory(path_);
-    if (!there.ok()) {
-      return FailedPrecondition("the directory {} is gone or can't be opened ({})", path_,
-                                ToStd(there.status().message()));
-    }
-    FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(there->get()));
-    if (info.st_dev != identity_.device || info.st_ino != identity_.inode) {
-      return FailedPrecondition(
-          "{} is another directory than the one that was synced (moved away, or a mount is gone)",
-          path_);
-    }
-    absl::StatusOr<UniqueFd> state =
-        OpenBeneath(there->get(), kStateDirectoryName, O_RDONLY | O_DIRECTORY);
-    absl::StatusOr<std::string> marker =
-        state.ok() ? ReadFileAt(state->get(), kMarker, kMarkerLimit) : state.status();
-    if (!marker.ok()) {
-      return FailedPrecondition("the marker {}/{}/{} is gone, so this may not be the synced tree",
-                                path_, kStateDirectoryName, kMarker);
-    }
-    if (*marker != HexEncode(identity_.root_id) + "\n") {
-      return FailedPrecondition("the marker {}/{}/{} is another tree's", path_, kStateDirectoryName,
-                                kMarker);
-    }
-    return absl::OkStatus();
+    // Looked at, not synced: there may be no marker.
+    const bool marked = lock_.ok() || !identity_.created;
+    return CheckLocalRoot(path_, identity_, marked);
   }
 
   Look LookAt(const RelPath& path) override {
@@ -145,7 +96,7 @@ class PosixDirectory final : public LocalDirectory {
       return ProvesAbsence(parent.status()) ? Absent() : UnknownLook(parent.status());
     }
     const std::string name = path.IsRoot() ? "." : std::string(path.Name());
-    absl::StatusOr<LocalEntry> entry = EntryAt(parent->get(), name, path);
+    absl::StatusOr<LocalEntry> entry = EntryAt(parent->get(), name, path, attributes_);
     if (!entry.ok()) {
       return ErrnoOf(entry.status()) == ENOENT ? Absent() : UnknownLook(entry.status());
     }
@@ -158,7 +109,7 @@ class PosixDirectory final : public LocalDirectory {
   absl::StatusOr<Listing> List(const RelPath& directory) override {
     FS_ASSIGN_OR_RETURN(UniqueFd fd,
                         OpenBeneath(root_.get(), directory.bytes(), O_RDONLY | O_DIRECTORY));
-    return ReadDirectory(std::move(fd), directory);
+    return ReadDirectory(std::move(fd), directory, attributes_);
   }
 
   absl::StatusOr<std::unique_ptr<LocalFile>> Open(const RelPath& path) override {
@@ -166,12 +117,20 @@ class PosixDirectory final : public LocalDirectory {
                                                  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY));
     FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(fd.get()));
     if (!S_ISREG(info.st_mode)) return InvalidArgument("not a regular file");
-    return NewPosixFile(std::move(fd), root_.get(), path);
+    return NewPosixFile(std::move(fd), root_.get(), path, &attributes_);
   }
 
   absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) override {
-    FS_ASSIGN_OR_RETURN(std::unique_ptr<PosixStagedFile> staged,
-                        PosixStagedFile::Create(tmp_.get(), size_hint));
+    FS_ASSIGN_OR_RETURN(
+        std::unique_ptr<PosixStagedFile> staged,
+        PosixStagedFile::Create(tmp_.get(), size_hint, /*sparse=*/false, &attributes_));
+    return std::unique_ptr<StagedFile>(std::move(staged));
+  }
+
+  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) override {
+    FS_ASSIGN_OR_RETURN(
+        std::unique_ptr<PosixStagedFile> staged,
+        PosixStagedFile::Create(tmp_.get(), data_bytes, /*sparse=*/true, &attributes_));
     return std::unique_ptr<StagedFile>(std::move(staged));
   }
 
@@ -188,11 +147,13 @@ class PosixDirectory final : public LocalDirectory {
   absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                           const std::optional<Fingerprint>& expected) override {
     auto& file = static_cast<PosixStagedFile&>(staged);
+    const PutsIntoTrash puts(this, expected.has_value());
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
-    FS_ASSIGN_OR_RETURN(const ApplyResult result,
-                        placement_.Install(file.name(), file.fd(), parent.get(),
-                                           std::string(path.Name()), expected));
-    if (result.kind == ApplyKind::kApplied) file.Installed();
+    FS_ASSIGN_OR_RETURN(ApplyResult result, placement_.Install(file.name(), file.fd(), parent.get(),
+                                                               std::string(path.Name()), expected));
+    if (result.kind != ApplyKind::kApplied) return result;
+    AddAttributes(file.fd(), result);
+    file.Installed();
     return result;
   }
 
@@ -207,7 +168,12 @@ class PosixDirectory final : public LocalDirectory {
     absl::StatusOr<ApplyResult> result = [&]() -> absl::StatusOr<ApplyResult> {
       FS_ASSIGN_OR_RETURN(const UniqueFd link, OpenBeneath(tmp_.get(), name, O_PATH | O_NOFOLLOW));
       FS_RETURN_IF_ERROR(SetModificationTime(link.get(), mtime_ns));
-      return placement_.Install(name, link.get(), parent.get(), std::string(path.Name()), expected);
+      const PutsIntoTrash puts(this, expected.has_value());
+      FS_ASSIGN_OR_RETURN(
+          ApplyResult installed,
+          placement_.Install(name, link.get(), parent.get(), std::string(path.Name()), expected));
+      if (installed.kind == ApplyKind::kApplied) AddAttributes(link.get(), installed);
+      return installed;
     }();
     if (!result.ok() || result->kind != ApplyKind::kApplied) {
       unlinkat(tmp_.get(), name.c_str(), 0);
@@ -223,12 +189,13 @@ class PosixDirectory final : public LocalDirectory {
     }
     FS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenBeneath(parent.get(), name, O_PATH | O_NOFOLLOW));
     FS_ASSIGN_OR_RETURN(struct stat info, StatFd(fd.get()));
-    if (!S_ISDIR(info.st_mode)) return kSomethingElse;
+    if (!S_ISDIR(info.st_mode)) return SomethingElse();
+    AttributeLoss loss;
     if ((info.st_mode & 0777) != (mode & 0777)) {
-      FS_RETURN_IF_ERROR(SetMode(fd.get(), mode));
+      FS_RETURN_IF_ERROR(SetModeIfAllowed(fd.get(), mode, loss));
       FS_ASSIGN_OR_RETURN(info, StatFd(fd.get()));
     }
-    return ApplyResult{ApplyKind::kApplied, ToFingerprint(info)};
+    return Finished(fd.get(), info, std::move(loss));
   }
 
   absl::StatusOr<ApplyResult> SetMetadata(const RelPath& path, const Fingerprint& expected,
@@ -237,35 +204,55 @@ class PosixDirectory final : public LocalDirectory {
                         OpenBeneath(root_.get(), path.bytes(), O_PATH | O_NOFOLLOW));
     const NoWriters no_writers(root_.get(), path, fd.get());
     FS_ASSIGN_OR_RETURN(const struct stat before, StatFd(fd.get()));
-    if (!IsAsExpected(before, expected)) return kSomethingElse;
-    if (no_writers.Refused() && BeingSaved(expected)) return kSomethingElse;
-    if (!S_ISLNK(before.st_mode)) FS_RETURN_IF_ERROR(SetMode(fd.get(), mode));
+    if (!IsAsExpected(before, expected)) return SomethingElse();
+    if (no_writers.Refused() && BeingSaved(expected)) return SomethingElse();
+    AttributeLoss loss;
+    if (!S_ISLNK(before.st_mode)) FS_RETURN_IF_ERROR(SetModeIfAllowed(fd.get(), mode, loss));
     FS_ASSIGN_OR_RETURN(const struct stat after, StatFd(fd.get()));
-    if (S_ISDIR(before.st_mode)) return ApplyResult{ApplyKind::kApplied, ToFingerprint(after)};
+    if (S_ISDIR(before.st_mode)) return Finished(fd.get(), after, std::move(loss));
     // The time of a save that came meanwhile is not covered up.
-    if (!ToFingerprint(after).SameButCtime(expected)) return kSomethingElse;
+    if (!ToFingerprint(after).SameButCtime(expected)) return SomethingElse();
     if (expected.mtime_ns != mtime_ns) {
-      FS_RETURN_IF_ERROR(SetModificationTime(fd.get(), mtime_ns));
+      const absl::Status set = SetModificationTime(fd.get(), mtime_ns);
+      if (!set.ok() && ErrnoOf(set) != EPERM) return set;
+      if (!set.ok()) loss.mode = set;
     }
     FS_ASSIGN_OR_RETURN(const struct stat done, StatFd(fd.get()));
-    Fingerprint fingerprint = ToFingerprint(done);
-    if (fingerprint.size != expected.size) return kSomethingElse;
+    ApplyResult result = Finished(fd.get(), done, std::move(loss));
+    Fingerprint& fingerprint = result.fingerprint;
+    if (fingerprint.size != expected.size) return SomethingElse();
     // Times that the file system can't hold come out otherwise; or it is a save's. Where that
     // can't be told, the next look shall see a difference.
     const absl::Duration off =
         absl::Nanoseconds(fingerprint.mtime_ns) - absl::Nanoseconds(mtime_ns);
-    if (!no_writers.Held() && absl::AbsDuration(off) > kCoarsestTime) {
+    if (result.loss.mode.ok() && !no_writers.Held() && absl::AbsDuration(off) > kCoarsestTime) {
       fingerprint.mtime_ns = mtime_ns;
     }
-    return ApplyResult{ApplyKind::kApplied, fingerprint};
+    return result;
+  }
+
+  absl::StatusOr<ApplyResult> SetAttributes(const RelPath& path, const Fingerprint& expected,
+                                            const Attributes& wanted) override {
+    FS_ASSIGN_OR_RETURN(const UniqueFd fd,
+                        OpenBeneath(root_.get(), path.bytes(), O_PATH | O_NOFOLLOW));
+    FS_ASSIGN_OR_RETURN(const struct stat before, StatFd(fd.get()));
+    if (!IsAsExpected(before, expected)) return SomethingElse();
+    AttributeLoss loss = attributes_.Apply(fd.get(), before, wanted);
+    FS_ASSIGN_OR_RETURN(const struct stat done, StatFd(fd.get()));
+    // A save or a chmod that came meanwhile is left to be seen.
+    if (!S_ISDIR(done.st_mode) && !ToFingerprint(done).SameButCtime(expected)) {
+      return SomethingElse();
+    }
+    return Finished(fd.get(), done, std::move(loss));
   }
 
   absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) override {
     absl::StatusOr<UniqueFd> parent = OpenParent(path);
     if (!parent.ok()) {
-      if (ProvesAbsence(parent.status())) return kNothingThere;
+      if (ProvesAbsence(parent.status())) return NothingThere();
       return parent.status();
     }
+    const PutsIntoTrash puts(this, /*counts=*/true);
     return placement_.Remove(parent->get(), std::string(path.Name()), expected);
   }
 
@@ -273,8 +260,17 @@ class PosixDirectory final : public LocalDirectory {
                                    const RelPath& to) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
     FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
+    const PutsIntoTrash puts(this, /*counts=*/false);
     return placement_.Move(from_parent.get(), std::string(from.Name()), expected, to_parent.get(),
                            std::string(to.Name()));
+  }
+
+  absl::StatusOr<ApplyResult> MoveOver(const RelPath& from, const Fingerprint& expected,
+                                       const RelPath& to, const Fingerprint& replaced) override {
+    FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
+    FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
+    return placement_.MoveOver(from_parent.get(), std::string(from.Name()), expected,
+                               to_parent.get(), std::string(to.Name()), replaced);
   }
 
   absl::Status SyncDirectories(std::span<const RelPath> directories) override {
@@ -297,7 +293,7 @@ class PosixDirectory final : public LocalDirectory {
     return NewInotifyWatcher(root_.get());
   }
 
-  absl::Status CleanUp(absl::Duration trash_age) override {
+  absl::Status CleanUp() override {
     FS_ASSIGN_OR_RETURN(const std::vector<std::string> leftovers, ListState(kTmp));
     for (const std::string& name : leftovers) {
       // A directory is not from here.
@@ -305,18 +301,72 @@ class PosixDirectory final : public LocalDirectory {
         return ErrnoStatus(errno, "cannot remove a temporary file");
       }
     }
-    FS_ASSIGN_OR_RETURN(const std::vector<std::string> trash, ListState(kTrash));
-    const int64_t oldest = absl::ToUnixSeconds(clock_->Now() - trash_age);
-    for (const std::string& name : trash) {
-      int64_t seconds = 0;
-      const auto parsed = std::from_chars(name.data(), name.data() + name.size(), seconds);
-      if (parsed.ec != std::errc() || *parsed.ptr != '-' || seconds >= oldest) continue;
-      unlinkat(trash_.get(), name.c_str(), 0);
-    }
     return absl::OkStatus();
   }
 
+  absl::StatusOr<TrashRemoved> LimitTrash(const TrashLimits& limits) override {
+    FS_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListState(kTrash));
+    std::vector<TrashedFile> files;
+    for (const std::string& name : names) {
+      const std::optional<int64_t> put_at = TrashedAt(name);
+      const absl::StatusOr<struct stat> info = StatAt(trash_.get(), name);
+      // A directory is not from here.
+      if (!put_at.has_value() || !info.ok() || S_ISDIR(info->st_mode)) continue;
+      files.push_back({name, *put_at, ToFingerprint(*info).ctime_ns,
+                       static_cast<uint64_t>(info->st_blocks) * kStatBlock});
+    }
+    TrashRemoved removed;
+    for (const TrashedFile& file : BeyondLimits(std::move(files), limits, clock_->Now())) {
+      // Not while something is put there: it may go back where it came from.
+      absl::MutexLock lock(&trash_mutex_);
+      if (unlinkat(trash_.get(), file.name.c_str(), 0) != 0) continue;
+      ++removed.files;
+      removed.bytes += file.bytes;
+    }
+    return removed;
+  }
+
+  uint64_t TrashPuts() const override { return trash_puts_; }
+
  private:
+  // Keeps the trash from being thinned while something passes through it.
+  class PutsIntoTrash {
+   public:
+    PutsIntoTrash(PosixDirectory* directory, bool counts) : lock_(&directory->trash_mutex_) {
+      if (counts) ++directory->trash_puts_;
+    }
+
+   private:
+    const absl::ReaderMutexLock lock_;
+  };
+
+  // Where a file system has no such bits, or the file is another user's, the mode stays what it is.
+  static absl::Status SetModeIfAllowed(int fd, uint32_t mode, AttributeLoss& loss) {
+    absl::Status set = SetMode(fd, mode);
+    if (ErrnoOf(set) != EPERM) return set;
+    loss.mode = std::move(set);
+    return absl::OkStatus();
+  }
+
+  // Tells the attributes of what was applied, if nothing changed since its stat.
+  void AddAttributes(int fd, ApplyResult& result) {
+    if (!attributes_.preserve().any()) return;
+    const absl::StatusOr<struct stat> before = StatFd(fd);
+    if (!before.ok() || ToFingerprint(*before) != result.fingerprint) return;
+    Attributes attributes = attributes_.LookFd(fd, *before);
+    const absl::StatusOr<struct stat> after = StatFd(fd);
+    if (after.ok() && ToFingerprint(*after) == result.fingerprint) {
+      result.now.attributes = std::move(attributes);
+    }
+  }
+
+  ApplyResult Finished(int fd, const struct stat& info, AttributeLoss loss) {
+    ApplyResult result = Applied(info);
+    result.loss = std::move(loss);
+    AddAttributes(fd, result);
+    return result;
+  }
+
   absl::StatusOr<UniqueFd> OpenParent(const RelPath& path) {
     return OpenBeneath(root_.get(), path.Parent().bytes(), O_PATH | O_DIRECTORY);
   }
@@ -342,6 +392,10 @@ class PosixDirectory final : public LocalDirectory {
   const UniqueFd lock_;
   const Placement placement_;
   const RootIdentity identity_;
+  PosixAttributes attributes_;
+  // Shared by who puts into the trash, alone by who removes from it.
+  absl::Mutex trash_mutex_;
+  std::atomic<uint64_t> trash_puts_ = 0;
   const bool fine_grained_;
 };
 
@@ -352,71 +406,54 @@ absl::StatusOr<UniqueFd> MakeStateDirectory(int parent, const std::string& name)
   return OpenBeneath(parent, name, O_RDONLY | O_DIRECTORY);
 }
 
-absl::Status CheckNotInsideAnother(const std::string& path) {
-  std::string above = path;
-  while (above.size() > 1) {
-    above.resize(std::max<size_t>(above.rfind('/'), 1));
-    if (PathExists(fmt::format("{}/{}/{}", above, kStateDirectoryName, kMarker))) {
-      return InvalidArgument(
-          "{} lies inside {}, which is a synced directory itself; sync one of "
-          "them only",
-          path, above);
-    }
+// A writer that opens a file during the short lease by which writers are found would signal.
+void IgnoreLeaseSignals() {
+  struct sigaction action {};
+  if (sigaction(SIGIO, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) {
+    signal(SIGIO, SIG_IGN);
   }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<RootIdentity> ReadOrMakeMarker(int root, int state) {
-  RootIdentity identity;
-  FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(root));
-  identity.device = info.st_dev;
-  identity.inode = info.st_ino;
-  absl::StatusOr<std::string> marker = ReadFileAt(state, kMarker, kMarkerLimit);
-  if (marker.ok()) {
-    const auto id = HexDecode(std::string_view(*marker).substr(0, marker->find('\n')));
-    if (id.has_value() && id->size() == 16) {
-      identity.root_id = *id;
-      return identity;
-    }
-  } else if (ErrnoOf(marker.status()) != ENOENT) {
-    return Annotate(marker.status(), "cannot read the marker");
-  }
-  identity.root_id = RandomBytes(16);
-  identity.created = true;
-  FS_RETURN_IF_ERROR(ReplaceFile(state, kMarker, HexEncode(identity.root_id) + "\n"));
-  return identity;
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::string& path,
-                                                                     const Clock* clock) {
-  absl::StatusOr<std::string> canonical = CanonicalPath(path);
-  if (!canonical.ok()) {
-    return absl::IsNotFound(canonical.status())
-               ? InvalidArgument("{} does not exist; make the directory first", path)
-               : canonical.status();
-  }
-  FS_ASSIGN_OR_RETURN(UniqueFd root, OpenDirectory(*canonical));
-  FS_RETURN_IF_ERROR(CheckNotInsideAnother(*canonical));
-  // A writer that opens a file during the short lease by which writers are found would signal.
-  struct sigaction action {};
-  if (sigaction(SIGIO, nullptr, &action) == 0 && action.sa_handler == SIG_DFL) {
-    signal(SIGIO, SIG_IGN);
-  }
-  absl::StatusOr<UniqueFd> state = MakeStateDirectory(root.get(), std::string(kStateDirectoryName));
-  if (!state.ok()) return Annotate(state.status(), *canonical);
+                                                                     const Clock* clock,
+                                                                     Preserve preserve) {
+  FS_ASSIGN_OR_RETURN(LocalRoot root, OpenLocalRoot(path));
+  IgnoreLeaseSignals();
+  absl::StatusOr<UniqueFd> state =
+      MakeStateDirectory(root.fd.get(), std::string(kStateDirectoryName));
+  if (!state.ok()) return Annotate(state.status(), root.path);
   UniqueFd lock(openat(state->get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock.ok()) return ErrnoStatus(errno, fmt::format("{}: cannot make the lock", *canonical));
+  if (!lock.ok()) return ErrnoStatus(errno, fmt::format("{}: cannot make the lock", root.path));
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return FailedPrecondition("another agent syncs {} already", *canonical);
+    return FailedPrecondition("another agent syncs {} already", root.path);
   }
   FS_ASSIGN_OR_RETURN(UniqueFd tmp, MakeStateDirectory(state->get(), kTmp));
   FS_ASSIGN_OR_RETURN(UniqueFd trash, MakeStateDirectory(state->get(), kTrash));
-  FS_ASSIGN_OR_RETURN(RootIdentity identity, ReadOrMakeMarker(root.get(), state->get()));
+  FS_ASSIGN_OR_RETURN(RootIdentity identity,
+                      ReadRootIdentity(root.fd.get(), state->get(), /*make=*/true));
   return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
-      *std::move(canonical), clock, std::move(root), *std::move(state), std::move(tmp),
-      std::move(trash), std::move(lock), std::move(identity)));
+      std::move(root.path), clock, std::move(root.fd), *std::move(state), std::move(tmp),
+      std::move(trash), std::move(lock), std::move(identity), preserve));
+}
+
+absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const std::string& path,
+                                                                           const Clock* clock,
+                                                                           Preserve preserve) {
+  FS_ASSIGN_OR_RETURN(LocalRoot root, OpenLocalRoot(path));
+  IgnoreLeaseSignals();
+  absl::StatusOr<UniqueFd> state =
+      OpenBeneath(root.fd.get(), kStateDirectoryName, O_RDONLY | O_DIRECTORY);
+  if (!state.ok()) {
+    if (ErrnoOf(state.status()) != ENOENT) return Annotate(state.status(), root.path);
+    state = UniqueFd();
+  }
+  FS_ASSIGN_OR_RETURN(RootIdentity identity,
+                      ReadRootIdentity(root.fd.get(), state->get(), /*make=*/false));
+  return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
+      std::move(root.path), clock, std::move(root.fd), *std::move(state), UniqueFd(), UniqueFd(),
+      UniqueFd(), std::move(identity), preserve));
 }
 
 }  // namespace filesync

@@ -28,10 +28,18 @@ class LocalDirectory : public Location {
   // tmp/ and trash/, and the marker if missing, and takes an exclusive lock on the state
   // directory: FailedPrecondition when another agent holds it.
   static absl::StatusOr<std::unique_ptr<LocalDirectory>> Open(const std::string& path,
-                                                              const Clock* clock);
+                                                              const Clock* clock,
+                                                              Preserve preserve = {});
+  // The same without changing anything: makes nothing, takes no lock, and so stands beside a
+  // running agent. Only what looks, lists and reads may be called; CheckRoot does not ask for a
+  // marker that was not there.
+  static absl::StatusOr<std::unique_ptr<LocalDirectory>> OpenToLook(const std::string& path,
+                                                                    const Clock* clock,
+                                                                    Preserve preserve = {});
   using Location::Open;
   virtual const RootIdentity& identity() const = 0;
-  // For SQLite and sockets, which take paths: "/proc/self/fd/N" of the state directory.
+  // For SQLite and sockets, which take paths: "/proc/self/fd/N" of the state directory; "" when
+  // it has none (OpenToLook).
   virtual std::string StateDirectoryPath() const = 0;
 };
 

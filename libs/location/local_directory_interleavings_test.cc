@@ -230,6 +230,56 @@ TEST_F(InterleavingsTest, NothingIsMovedOverASave) {
       });
 }
 
+TEST_F(InterleavingsTest, MovingOverASaveUndoesItself) {
+  tree_.Write("to", "two");
+  Play(
+      [&](const Fingerprint& old) {
+        const Fingerprint two = Present(*location_, "to").fingerprint;
+        EXPECT_EQ(location_->MoveOver(P("file"), old, P("to"), two)->kind, ApplyKind::kChanged);
+      },
+      [&](int number) {
+        if (number == 1) tree_.Save("to", "newer two");
+      },
+      [&] {
+        EXPECT_EQ(tree_.Read("file"), "old");
+        EXPECT_EQ(tree_.Read("to"), "newer two");
+      });
+}
+
+TEST_F(InterleavingsTest, ASaveBeforeAMoveOverLosesNothing) {
+  tree_.Write("to", "two");
+  Play(
+      [&](const Fingerprint& old) {
+        const Fingerprint two = Present(*location_, "to").fingerprint;
+        EXPECT_EQ(location_->MoveOver(P("file"), old, P("to"), two)->kind, ApplyKind::kChanged);
+      },
+      [&](int number) {
+        if (number == 1) tree_.Save("file", "newer");
+      },
+      [&] {
+        EXPECT_EQ(tree_.Read("to"), "newer");
+        EXPECT_THAT(Trash(), ElementsAre("two"));
+      });
+}
+
+TEST_F(InterleavingsTest, DyingWhileMovingOverKeepsBoth) {
+  for (int last = 1; last <= 2; ++last) {
+    tree_.Write("file", "one");
+    tree_.Write("to", "two");
+    EXPECT_FALSE(PassesInChild([&] {
+      const Fingerprint one = Present(*location_, "file").fingerprint;
+      const Fingerprint two = Present(*location_, "to").fingerprint;
+      BeforeEachRename([&](int number) {
+        if (number == last) _exit(9);
+      });
+      (void)location_->MoveOver(P("file"), one, P("to"), two);
+      _exit(0);
+    }));
+    EXPECT_THAT((std::vector<std::string>{tree_.Read("file"), tree_.Read("to")}),
+                UnorderedElementsAre("one", "two"));
+  }
+}
+
 // Dying at each rename of a replacement: the file is old or new, and the old one is somewhere.
 TEST_F(InterleavingsTest, DyingAtAnyRenameLeavesOldOrNew) {
   for (int last = 1; last <= 2; ++last) {
@@ -243,7 +293,7 @@ TEST_F(InterleavingsTest, DyingAtAnyRenameLeavesOldOrNew) {
       _exit(0);
     }));
     EXPECT_EQ(tree_.Read("file"), "old");
-    EXPECT_TRUE(location_->CleanUp(absl::Hours(1)).ok());
+    EXPECT_TRUE(location_->CleanUp().ok());
     EXPECT_THAT(tree_.Names(".syncagent/tmp"), IsEmpty());
   }
 }

@@ -585,6 +585,39 @@ TEST_P(LocalDirectoryTest, MovesOnlyWhatWasExpectedAndOverNothing) {
   EXPECT_FALSE(tree_.Exists("free"));
 }
 
+TEST_P(LocalDirectoryTest, MovesOverAnotherFileWhichIsKept) {
+  tree_.Mkdir("a");
+  tree_.Write("a/from", "one");
+  tree_.Write("to", "two");
+  const uint64_t inode = Now("a/from").inode;
+  const auto result = location_->MoveOver(P("a/from"), Now("a/from"), P("to"), Now("to"));
+  ExpectKind(result, ApplyKind::kApplied);
+  EXPECT_EQ(result->fingerprint, Now("to"));
+  EXPECT_EQ(Now("to").inode, inode);
+  EXPECT_EQ(tree_.Read("to"), "one");
+  EXPECT_FALSE(tree_.Exists("a/from"));
+  EXPECT_EQ(tree_.Contents(".syncagent/trash"), std::vector<std::string>{"two"});
+}
+
+TEST_P(LocalDirectoryTest, MovesOverOnlyWhatWasExpected) {
+  tree_.Write("from", "one");
+  tree_.Write("to", "two");
+  tree_.Write("other", "three");
+  tree_.Mkdir("directory");
+  const Fingerprint from = Now("from");
+  ExpectKind(location_->MoveOver(P("from"), Now("other"), P("to"), Now("to")), ApplyKind::kChanged);
+  ExpectKind(location_->MoveOver(P("from"), from, P("to"), Now("other")), ApplyKind::kChanged);
+  ExpectKind(location_->MoveOver(P("from"), from, P("gone"), Now("to")), ApplyKind::kChanged);
+  ExpectKind(location_->MoveOver(P("from"), from, P("directory"), Now("directory")),
+             ApplyKind::kChanged);
+  ExpectKind(location_->MoveOver(P("directory"), Now("directory"), P("to"), Now("to")),
+             ApplyKind::kChanged);
+  EXPECT_EQ(location_->MoveOver(P("gone"), from, P("to"), Now("to")).status().code(),
+            absl::StatusCode::kNotFound);
+  EXPECT_EQ(tree_.Read("from"), "one");
+  EXPECT_EQ(tree_.Read("to"), "two");
+}
+
 // ---- long paths, syncing, cleaning ----
 
 TEST_P(LocalDirectoryTest, PathsAsLongAsRelPathAllows) {
@@ -640,12 +673,33 @@ TEST_P(LocalDirectoryTest, CleanUpEmptiesTmpAndOldTrashOnly) {
   tree_.Write(".syncagent/tmp/left", "left");
   tree_.Mkdir(".syncagent/tmp/directory");
 
-  EXPECT_TRUE(location_->CleanUp(kMonth).ok());
+  EXPECT_TRUE(location_->CleanUp().ok());
+  ASSERT_TRUE(location_->LimitTrash({kMonth}).ok());
   EXPECT_THAT(Trash(), ElementsAre("first", "foreign", "second"));
   EXPECT_THAT(Tmp(), ElementsAre("directory"));
   clock_.Advance(absl::Hours(2));
-  EXPECT_TRUE(location_->CleanUp(kMonth).ok());
+  EXPECT_EQ(location_->LimitTrash({kMonth})->files, 1U);
   EXPECT_THAT(Trash(), ElementsAre("foreign", "second"));
+}
+
+TEST_P(LocalDirectoryTest, TrashIsLimitedBySizeTheOldestFirst) {
+  const std::string large(1 << 20, 'x');
+  for (const char* name : {"1", "2", "3"}) {
+    const uint64_t puts = location_->TrashPuts();
+    tree_.Write(name, name + large);
+    ExpectKind(location_->Remove(P(name), Now(name)), ApplyKind::kApplied);
+    EXPECT_GT(location_->TrashPuts(), puts);
+    clock_.Advance(absl::Seconds(1));
+  }
+  tree_.Write(".syncagent/trash/not-ours", large + large);
+  EXPECT_EQ(location_->LimitTrash({kMonth, 4 << 20})->files, 0U);
+  const auto removed = location_->LimitTrash({kMonth, (2 << 20) + (512 << 10)});
+  ASSERT_TRUE(removed.ok());
+  EXPECT_EQ(removed->files, 1U);
+  EXPECT_GE(removed->bytes, large.size());
+  EXPECT_THAT(Trash(), UnorderedElementsAre("2" + large, "3" + large, large + large));
+  EXPECT_EQ(location_->LimitTrash({kMonth, 1})->files, 1U);
+  EXPECT_THAT(Trash(), UnorderedElementsAre("3" + large, large + large));
 }
 
 TEST_P(LocalDirectoryTest, FineGrainedTimesTellWritesApart) {

@@ -34,6 +34,12 @@ struct Fingerprint {
   bool SameButCtime(const Fingerprint& other) const;
 };
 
+// How an entry's metadata stands in the location, beside what the fingerprint says.
+struct LocalMetadata {
+  std::optional<uint32_t> mode;  // nullopt: not known
+  Attributes attributes;         // null parts: not known, or the location is not to look at them
+};
+
 enum class LocalType : uint8_t { kFile, kDirectory, kSymlink, kOther /* FIFO, socket, device */ };
 
 struct LocalEntry {
@@ -41,7 +47,11 @@ struct LocalEntry {
   LocalType type = LocalType::kFile;
   uint32_t mode = 0;           // permission bits & 0777
   std::string symlink_target;  // symlinks
+  uint64_t names = 1;          // hard links; more than one only of files
   Fingerprint fingerprint;
+  Attributes attributes;  // no older than the fingerprint
+  std::string untold;     // why not all attributes could be told; empty: they could
+  LocalMetadata Metadata() const { return {mode, attributes}; }
 };
 
 struct Look {
@@ -63,13 +73,29 @@ class LocalFile {
   virtual ~LocalFile() = default;
   // Reads up to `size` bytes at `offset` into `buffer`; fewer only at the end of the file.
   virtual absl::StatusOr<size_t> ReadAt(uint64_t offset, char* buffer, size_t size) = 0;
+  // Where the next byte at or after `offset` is that may be other than zero; UINT64_MAX when none
+  // is. `offset` itself where this can't be told without reading.
+  virtual uint64_t NextData(uint64_t offset) { return offset; }
   virtual absl::StatusOr<Fingerprint> Stat() = 0;
   // Permission bits now.
   virtual absl::StatusOr<uint32_t> Mode() = 0;
+  virtual Attributes LookAtAttributes() { return {}; }
   // True when the name it was opened by still is this inode.
   virtual absl::StatusOr<bool> NameIsStillThis() = 0;
   // True when some process has it open for writing (or this can't be told).
   virtual bool HasWriters() = 0;
+  // Returns when the write(2) that is in progress now, if any, has ended, where the file system
+  // makes that known. A write stamps the file when it begins: what is read after Stat and this
+  // belongs to that stamp, or the stamp is another afterwards.
+  virtual void AwaitWrites() {}
+};
+
+// What of an entry's metadata a location could not store, and why; ok: nothing. No failure: it is
+// kept in the agent's state and passed on.
+struct AttributeLoss {
+  absl::Status mode;
+  absl::Status owner;
+  absl::Status xattrs;
 };
 
 // A file being made, invisible until installed; dropped (and deleted) if it never is.
@@ -77,9 +103,26 @@ class LocalFile {
 class StagedFile {
  public:
   virtual ~StagedFile() = default;
+  // Runs of zero bytes become holes where the location has such.
   virtual absl::Status Append(std::string_view bytes) = 0;
+  // As if so many zero bytes were appended.
+  virtual absl::Status AppendZeros(uint64_t count);
+  // Sets owner and extended attributes, as far as the location preserves them. Before SetMetadata.
+  virtual AttributeLoss SetAttributes(const Attributes& /*wanted*/) { return {}; }
   // Sets what it is to carry. Must be called before it is installed.
   virtual absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) = 0;
+};
+
+// How much of what was replaced and deleted is kept.
+struct TrashLimits {
+  absl::Duration age = absl::Hours(24 * 30);  // InfiniteDuration: for ever
+  uint64_t bytes = UINT64_MAX;                // on the disk, all together; UINT64_MAX: no limit
+};
+
+// What a look at the trash removed for good.
+struct TrashRemoved {
+  uint64_t files = 0;
+  uint64_t bytes = 0;
 };
 
 enum class ApplyKind : uint8_t {
@@ -90,6 +133,8 @@ enum class ApplyKind : uint8_t {
 struct ApplyResult {
   ApplyKind kind = ApplyKind::kApplied;
   Fingerprint fingerprint;
+  LocalMetadata now;   // as it was with that fingerprint
+  AttributeLoss loss;  // what could not be stored
 };
 
 struct WatchEvent {
@@ -128,6 +173,8 @@ class Location {
   // Ok while the root is what it was when opened (marker, device and inode); else
   // FailedPrecondition with the reason: the agent must halt.
   virtual absl::Status CheckRoot() = 0;
+  // Which attributes are looked at and set.
+  virtual Preserve preserve() const { return {}; }
 
   virtual Look LookAt(const RelPath& path) = 0;
   // A directory's entries; an error means that the directory is unknown, not empty.
@@ -140,6 +187,11 @@ class Location {
 
   // `size_hint` in bytes, to reserve space: ResourceExhausted when there is none.
   virtual absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) = 0;
+  // The same for a file with large holes: there must be room for the `data_bytes` that are none,
+  // but nothing is reserved.
+  virtual absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) {
+    return Stage(data_bytes);
+  }
   // Makes the staged files' bytes and metadata durable, grouped.
   virtual absl::Status SyncStaged(std::span<StagedFile* const> files) = 0;
 
@@ -156,19 +208,37 @@ class Location {
   // Sets mode (files, directories) and mtime (files, symlinks) of what stands there.
   virtual absl::StatusOr<ApplyResult> SetMetadata(const RelPath& path, const Fingerprint& expected,
                                                   uint32_t mode, int64_t mtime_ns) = 0;
+  // Sets owner and extended attributes of what stands there, as far as the location preserves
+  // them.
+  virtual absl::StatusOr<ApplyResult> SetAttributes(const RelPath& /*path*/,
+                                                    const Fingerprint& expected,
+                                                    const Attributes& /*wanted*/) {
+    return ApplyResult{ApplyKind::kApplied, expected, {}, {}};
+  }
   // Files and symlinks go to the trash; a directory must be empty (kNotEmpty). Applied when
   // nothing is there.
   virtual absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) = 0;
   // One rename(2), of a file or a whole directory; nothing may stand at `to`.
   virtual absl::StatusOr<ApplyResult> Move(const RelPath& from, const Fingerprint& expected,
                                            const RelPath& to) = 0;
+  // The same for a file or symlink in place of another one, `replaced`, which goes to the trash;
+  // one exchange where the location can. Dying in between may leave what is replaced at `from`.
+  virtual absl::StatusOr<ApplyResult> MoveOver(const RelPath& from, const Fingerprint& expected,
+                                               const RelPath& to, const Fingerprint& replaced);
   // Makes the names installed, removed and moved in these directories durable, grouped.
   virtual absl::Status SyncDirectories(std::span<const RelPath> directories) = 0;
 
   virtual absl::StatusOr<std::unique_ptr<Watcher>> NewWatcher() = 0;
 
-  // Removes what a stopped agent left in tmp/, and trash older than `trash_age`.
-  virtual absl::Status CleanUp(absl::Duration trash_age) = 0;
+  // Removes what a stopped agent left in tmp/. Only before anything is staged.
+  virtual absl::Status CleanUp() = 0;
+  // Removes trash beyond the limits, the oldest first. What came last stays even when it alone is
+  // more. May take long; beside anything else.
+  virtual absl::StatusOr<TrashRemoved> LimitTrash(const TrashLimits& /*limits*/) {
+    return TrashRemoved();
+  }
+  // Grows when something is put into the trash.
+  virtual uint64_t TrashPuts() const { return 0; }
 };
 
 }  // namespace filesync

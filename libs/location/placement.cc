@@ -18,9 +18,9 @@ constexpr size_t kTrashNameBytes = 200;
 // Each attempt is lost to one more save by another program.
 constexpr int kExchangeAttempts = 16;
 
-constexpr ApplyResult kNothingThere = {ApplyKind::kApplied, {}};
-constexpr ApplyResult kSomethingElse = {ApplyKind::kChanged, {}};
-constexpr ApplyResult kStillFull = {ApplyKind::kNotEmpty, {}};
+ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
+ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
+ApplyResult StillFull() { return {ApplyKind::kNotEmpty, {}, {}, {}}; }
 
 bool NotSupported(int error) { return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP; }
 
@@ -33,27 +33,27 @@ absl::StatusOr<ApplyResult> Placement::Install(const std::string& staged, int st
   if (expected.has_value()) {
     FS_ASSIGN_OR_RETURN(const ApplyKind kind,
                         Replace(staged, ToFingerprint(before), parent, name, *expected));
-    if (kind != ApplyKind::kApplied) return ApplyResult{kind, {}};
+    if (kind != ApplyKind::kApplied) return ApplyResult{kind, {}, {}, {}};
   } else {
     const int error = RenameNew(tmp_, staged, parent, name, false);
-    if (error == EEXIST) return kSomethingElse;
+    if (error == EEXIST) return SomethingElse();
     if (error != 0) return ErrnoStatus(error, "rename");
   }
-  FS_ASSIGN_OR_RETURN(const Fingerprint fingerprint, FingerprintSince(staged_fd, before));
-  return ApplyResult{ApplyKind::kApplied, fingerprint};
+  FS_ASSIGN_OR_RETURN(const struct stat now, StatSince(staged_fd, before));
+  return Applied(now);
 }
 
 absl::StatusOr<ApplyResult> Placement::Remove(int parent, const std::string& name,
                                               const Fingerprint& expected) const {
   const absl::StatusOr<struct stat> info = StatAt(parent, name);
   if (!info.ok()) {
-    if (ErrnoOf(info.status()) == ENOENT) return kNothingThere;
+    if (ErrnoOf(info.status()) == ENOENT) return NothingThere();
     return info.status();
   }
-  if (!IsAsExpected(*info, expected)) return kSomethingElse;
+  if (!IsAsExpected(*info, expected)) return SomethingElse();
   if (!S_ISDIR(info->st_mode)) return RemoveIntoTrash(parent, name, expected);
-  if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return kNothingThere;
-  if (errno == ENOTEMPTY || errno == EEXIST) return kStillFull;
+  if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return NothingThere();
+  if (errno == ENOTEMPTY || errno == EEXIST) return StillFull();
   return ErrnoStatus(errno, "rmdir");
 }
 
@@ -64,19 +64,60 @@ absl::StatusOr<ApplyResult> Placement::Move(int from_parent, const std::string& 
   FS_ASSIGN_OR_RETURN(const struct stat before, StatFd(fd.get()));
   const bool directory = S_ISDIR(before.st_mode);
   // Not the ctime, which the rename of an earlier step changes.
-  if (!directory && !ToFingerprint(before).SameButCtime(expected)) return kSomethingElse;
-  if (directory && !IsAsExpected(before, expected)) return kSomethingElse;
+  if (!directory && !ToFingerprint(before).SameButCtime(expected)) return SomethingElse();
+  if (directory && !IsAsExpected(before, expected)) return SomethingElse();
   const int error = RenameNew(from_parent, from_name, to_parent, to_name, directory);
-  if (error == EEXIST) return kSomethingElse;
+  if (error == EEXIST) return SomethingElse();
   if (error != 0) return ErrnoStatus(error, "rename");
   const absl::StatusOr<struct stat> moved = StatAt(to_parent, to_name);
   if (!moved.ok() || moved->st_ino != before.st_ino || moved->st_dev != before.st_dev) {
     // Another file had taken the old name after the look: it goes back to where it was saved.
     (void)RenameNew(to_parent, to_name, from_parent, from_name, directory);
-    return kSomethingElse;
+    return SomethingElse();
   }
-  FS_ASSIGN_OR_RETURN(const Fingerprint fingerprint, FingerprintSince(fd.get(), before));
-  return ApplyResult{ApplyKind::kApplied, fingerprint};
+  FS_ASSIGN_OR_RETURN(const struct stat now, StatSince(fd.get(), before));
+  return Applied(now);
+}
+
+absl::StatusOr<ApplyResult> Placement::MoveOver(int from_parent, const std::string& from_name,
+                                                const Fingerprint& expected, int to_parent,
+                                                const std::string& to_name,
+                                                const Fingerprint& replaced) const {
+  FS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenBeneath(from_parent, from_name, O_PATH | O_NOFOLLOW));
+  FS_ASSIGN_OR_RETURN(const struct stat before, StatFd(fd.get()));
+  if (S_ISDIR(before.st_mode) || !ToFingerprint(before).SameButCtime(expected)) {
+    return SomethingElse();
+  }
+  const absl::StatusOr<struct stat> target = StatAt(to_parent, to_name);
+  if (!target.ok()) {
+    if (ErrnoOf(target.status()) == ENOENT) return SomethingElse();
+    return target.status();
+  }
+  if (S_ISDIR(target->st_mode) || !IsAsExpected(*target, replaced)) return SomethingElse();
+  if (renameat2(from_parent, from_name.c_str(), to_parent, to_name.c_str(), RENAME_EXCHANGE) != 0) {
+    const int error = errno;
+    if (error == ENOENT) return SomethingElse();
+    if (!NotSupported(error)) return ErrnoStatus(error, "rename");
+    FS_ASSIGN_OR_RETURN(const ApplyResult removed, Remove(to_parent, to_name, replaced));
+    if (removed.kind != ApplyKind::kApplied) return removed;
+    return Move(from_parent, from_name, expected, to_parent, to_name);
+  }
+  const absl::StatusOr<struct stat> in = StatAt(to_parent, to_name);
+  const bool ours = in.ok() && in->st_ino == before.st_ino && in->st_dev == before.st_dev;
+  const absl::StatusOr<struct stat> out = StatAt(from_parent, from_name);
+  const bool expected_out = out.ok() && ToFingerprint(*out).SameButCtime(replaced);
+  if (ours && !expected_out) {
+    // Saved between the look and the exchange: both go back.
+    (void)renameat2(from_parent, from_name.c_str(), to_parent, to_name.c_str(), RENAME_EXCHANGE);
+    return SomethingElse();
+  }
+  if (expected_out) {
+    FS_RETURN_IF_ERROR(RemoveIntoTrash(from_parent, from_name, replaced).status());
+  }
+  // A newer save of either has the new name: it keeps it.
+  if (!ours) return SomethingElse();
+  FS_ASSIGN_OR_RETURN(const struct stat now, StatSince(fd.get(), before));
+  return Applied(now);
 }
 
 std::string Placement::TrashName(const std::string& name) const {
@@ -193,14 +234,14 @@ absl::StatusOr<ApplyResult> Placement::RemoveIntoTrash(int parent, const std::st
                                                        const Fingerprint& expected) const {
   const std::string trash = TrashName(name);
   if (renameat(parent, name.c_str(), trash_, trash.c_str()) != 0) {
-    if (errno == ENOENT) return kNothingThere;
+    if (errno == ENOENT) return NothingThere();
     return ErrnoStatus(errno, "rename into the trash");
   }
   FS_ASSIGN_OR_RETURN(const struct stat displaced, StatAt(trash_, trash));
-  if (ToFingerprint(displaced).SameButCtime(expected)) return kNothingThere;
+  if (ToFingerprint(displaced).SameButCtime(expected)) return NothingThere();
   // Saved between the look and the rename: back it goes, if its name is still free.
   (void)RenameNew(trash_, trash, parent, name, S_ISDIR(displaced.st_mode));
-  return kSomethingElse;
+  return SomethingElse();
 }
 
 }  // namespace filesync

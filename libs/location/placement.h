@@ -28,6 +28,11 @@ class Placement {
   absl::StatusOr<ApplyResult> Move(int from_parent, const std::string& from_name,
                                    const Fingerprint& expected, int to_parent,
                                    const std::string& to_name) const;
+  // In place of `replaced`, which goes to the trash; no directories.
+  absl::StatusOr<ApplyResult> MoveOver(int from_parent, const std::string& from_name,
+                                       const Fingerprint& expected, int to_parent,
+                                       const std::string& to_name,
+                                       const Fingerprint& replaced) const;
 
  private:
   std::string TrashName(const std::string& name) const;

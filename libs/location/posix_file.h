@@ -6,11 +6,13 @@
 
 #include "libs/base/unique_fd.h"
 #include "libs/location/location.h"
+#include "libs/location/posix_attributes.h"
 
 namespace filesync {
 
-// `root` must outlive the result; `path` is where `fd` was opened.
-std::unique_ptr<LocalFile> NewPosixFile(UniqueFd fd, int root, const RelPath& path);
+// `root` and `attributes` must outlive the result; `path` is where `fd` was opened.
+std::unique_ptr<LocalFile> NewPosixFile(UniqueFd fd, int root, const RelPath& path,
+                                        PosixAttributes* attributes);
 
 // Keeps other programs from beginning to write to a file while this lives: a read lease, which
 // the kernel only gives while nobody has the file open for writing, and for which they wait.
@@ -35,11 +37,16 @@ class NoWriters {
 // A file in tmp/, unlinked when it goes unless it was renamed away. Thread-compatible.
 class PosixStagedFile final : public StagedFile {
  public:
-  // ResourceExhausted when `size_hint` bytes can't be reserved.
-  static absl::StatusOr<std::unique_ptr<PosixStagedFile>> Create(int tmp_directory,
-                                                                 uint64_t size_hint);
+  // `attributes` may be null, and must outlive the result.
+  // ResourceExhausted when there is no room for `size_hint` bytes; they are reserved unless the
+  // file is to have large holes.
+  static absl::StatusOr<std::unique_ptr<PosixStagedFile>> Create(
+      int tmp_directory, uint64_t size_hint, bool sparse = false,
+      PosixAttributes* attributes = nullptr);
   ~PosixStagedFile() override;
   absl::Status Append(std::string_view bytes) override;
+  absl::Status AppendZeros(uint64_t count) override;
+  AttributeLoss SetAttributes(const Attributes& wanted) override;
   absl::Status SetMetadata(uint32_t mode, int64_t mtime_ns) override;
 
   int fd() const { return fd_.get(); }
@@ -52,11 +59,22 @@ class PosixStagedFile final : public StagedFile {
   }
 
  private:
-  PosixStagedFile(int directory, std::string name, UniqueFd fd)
-      : directory_(directory), name_(std::move(name)), fd_(std::move(fd)) {}
+  PosixStagedFile(int directory, std::string name, UniqueFd fd, PosixAttributes* attributes)
+      : directory_(directory),
+        name_(std::move(name)),
+        fd_(std::move(fd)),
+        attributes_(attributes) {}
+  absl::Status Write(std::string_view bytes);
+  void GiveBack(uint64_t begin, uint64_t end);
+  absl::Status EndHole();
+
   const int directory_;
   std::string name_;
   UniqueFd fd_;
+  PosixAttributes* const attributes_;  // null: none are set
+  bool reserved_ = false;
+  uint64_t end_ = 0;      // of what was appended
+  uint64_t written_ = 0;  // where the file ends on disk; between it and end_ are zeros
 };
 
 }  // namespace filesync

@@ -10,7 +10,12 @@
 namespace filesync {
 namespace {
 
+// Times that don't fit into 64 bits of nanoseconds (some file systems hold years after 2261) count
+// as the last or first that is carried.
 int64_t Nanoseconds(const struct timespec& time) {
+  constexpr int64_t kMostSeconds = 9'200'000'000;
+  if (time.tv_sec >= kMostSeconds) return kMostSeconds * 1'000'000'000;
+  if (time.tv_sec < -kMostSeconds) return -kMostSeconds * 1'000'000'000;
   return static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
@@ -55,7 +60,8 @@ absl::StatusOr<std::string> ReadLinkAt(int directory, const std::string& name) {
   return target;
 }
 
-absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const RelPath& path) {
+absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const RelPath& path,
+                                   PosixAttributes& attributes) {
   constexpr int kAttempts = 16;
   for (int attempt = 1;; ++attempt) {
     FS_ASSIGN_OR_RETURN(const struct stat info, StatAt(directory, name));
@@ -64,6 +70,8 @@ absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const
     entry.type = ToLocalType(info);
     entry.mode = info.st_mode & 0777;
     entry.fingerprint = ToFingerprint(info);
+    if (entry.type == LocalType::kFile) entry.names = info.st_nlink;
+    entry.attributes = attributes.Look(directory, name, info, entry.untold);
     if (entry.type != LocalType::kSymlink) return entry;
     absl::StatusOr<std::string> target = ReadLinkAt(directory, name);
     if (target.ok()) {
@@ -75,13 +83,20 @@ absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const
   }
 }
 
-absl::StatusOr<Fingerprint> FingerprintSince(int fd, const struct stat& before) {
+ApplyResult Applied(const struct stat& info) {
+  ApplyResult result;
+  result.fingerprint = ToFingerprint(info);
+  result.now.mode = info.st_mode & 0777;
+  return result;
+}
+
+absl::StatusOr<struct stat> StatSince(int fd, const struct stat& before) {
   FS_ASSIGN_OR_RETURN(const struct stat now, StatFd(fd));
   const Fingerprint old = ToFingerprint(before);
   const Fingerprint current = ToFingerprint(now);
   // A directory's size and times change with what is in it.
   const bool same = S_ISDIR(now.st_mode) || current.SameButCtime(old);
-  return same && now.st_mode == before.st_mode ? current : old;
+  return same && now.st_mode == before.st_mode ? now : before;
 }
 
 bool IsAsExpected(const struct stat& info, const Fingerprint& expected) {

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/location/location.h"
+#include "libs/location/posix_attributes.h"
 
 namespace filesync {
 
@@ -20,11 +21,14 @@ absl::StatusOr<struct stat> StatFd(int fd);
 absl::StatusOr<std::string> ReadLinkAt(int directory, const std::string& name);
 
 // The whole entry for what stands at `name`.
-absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const RelPath& path);
+absl::StatusOr<LocalEntry> EntryAt(int directory, const std::string& name, const RelPath& path,
+                                   PosixAttributes& attributes);
 
-// The fingerprint of what `fd` leads to, if only its name changed since `before`; if it was
+// "Done", with how it is now; without attributes.
+ApplyResult Applied(const struct stat& info);
+// The stat of what `fd` leads to, if only its name changed since `before`; if it was
 // written to or its mode set, the one of `before`, so that the next look sees a difference.
-absl::StatusOr<Fingerprint> FingerprintSince(int fd, const struct stat& before);
+absl::StatusOr<struct stat> StatSince(int fd, const struct stat& before);
 // A directory is known by device and inode, everything else by the whole fingerprint.
 bool IsAsExpected(const struct stat& info, const Fingerprint& expected);
 

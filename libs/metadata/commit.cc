@@ -55,6 +55,13 @@ absl::Status CheckEntryForm(const Entry& entry) {
       entry.symlink_target.find('\0') != std::string::npos) {
     return InvalidArgument("the symlink's target is too long or holds a NUL byte");
   }
+  if (!entry.IsLive() && entry.attributes.SaySomething()) {
+    return InvalidArgument("a tombstone has neither owner nor extended attributes");
+  }
+  if (symlink && entry.attributes.xattrs != nullptr) {
+    return InvalidArgument("a symlink has no extended attributes");
+  }
+  FS_RETURN_IF_ERROR(CheckAttributes(entry.attributes));
   if (!entry.moved_to.IsRoot() && entry.IsLive()) {
     return InvalidArgument("only a tombstone has moved_to");
   }

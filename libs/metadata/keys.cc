@@ -53,4 +53,12 @@ std::string Member(uint64_t folder, const ChunkId& id) { return Folder(folder).a
 
 std::string Agent(uint64_t folder, std::string_view agent) { return Folder(folder).append(agent); }
 
+std::string ConflictsOf(uint64_t folder, std::string_view agent) {
+  return Folder(folder).append(agent);
+}
+
+std::string Conflict(uint64_t folder, std::string_view agent, const RelPath& path) {
+  return ConflictsOf(folder, agent).append(path.SortKey());
+}
+
 }  // namespace filesync::keys

@@ -11,6 +11,8 @@
 //   history       folder (8) path key, 0 0, version (8)        StoredHistory
 //   membership    folder (8) chunk id (32)                     empty
 //   agents        folder (8) agent (16)                        StoredAgent
+//   conflicts     folder (8) agent (16) path key               StoredConflict; without a path: how
+//                                                              many more the agent holds
 //
 // A path key is RelPath::SortKey: '/' is byte 0, so a subtree is one range, and no path key
 // holds two zero bytes in a row. Thread-safe.
@@ -36,6 +38,7 @@ enum Table : KvTable {
   kHistory,
   kMembership,
   kAgents,
+  kConflicts,
   kTables,  // how many there are
 };
 
@@ -52,5 +55,8 @@ std::string HistoryOf(uint64_t folder, const RelPath& path);
 std::string History(uint64_t folder, const RelPath& path, uint64_t version);
 std::string Member(uint64_t folder, const ChunkId& id);
 std::string Agent(uint64_t folder, std::string_view agent);
+// All conflicts that `agent` (16 bytes) holds start with it.
+std::string ConflictsOf(uint64_t folder, std::string_view agent);
+std::string Conflict(uint64_t folder, std::string_view agent, const RelPath& path);
 
 }  // namespace filesync::keys

@@ -11,10 +11,12 @@
 #include "libs/base/coding.h"
 #include "libs/base/status.h"
 #include "libs/metadata/commit.h"
+#include "libs/metadata/conflicts.h"
 #include "libs/metadata/keys.h"
 #include "libs/metadata/opening.h"
 #include "libs/metadata/records.h"
 #include "libs/metadata/version_allocator.h"
+#include "libs/paths/ignore_file.h"
 #include "libs/paths/rel_path.h"
 
 namespace filesync {
@@ -35,6 +37,8 @@ absl::Status CheckFolderName(const std::string& name) {
   }
   return absl::OkStatus();
 }
+
+constexpr std::string_view kFolderRulesName = "the folder's rules";
 
 // One folder's lock and published state.
 struct FolderState {
@@ -99,6 +103,26 @@ class KvMetadataStore final : public MetadataStore {
     std::sort(folders.begin(), folders.end(),
               [](const FolderInfo& a, const FolderInfo& b) { return a.name < b.name; });
     return folders;
+  }
+
+  absl::StatusOr<FolderInfo> SetFolderRules(FolderId id, const std::string& rules) override {
+    if (rules.size() > kMaxFolderRulesBytes) {
+      return InvalidArgument("a folder's rules take {} KiB at most", kMaxFolderRulesBytes >> 10);
+    }
+    FS_RETURN_IF_ERROR(
+        IgnoreFile::Parse(IgnoreSource::kFolder, RelPath(), kFolderRulesName, rules).status());
+    FS_ASSIGN_OR_RETURN(FolderState * folder, Find(id));
+    // A commit writes the folder's row too.
+    absl::MutexLock commit_lock(&folder->commit_mutex);
+    FS_RETURN_IF_ERROR(Poisoned());
+    FS_ASSIGN_OR_RETURN(FolderInfo info, GetFolder(id));
+    info.rules = rules.empty() ? nullptr : std::make_shared<const std::string>(rules);
+    KvBatch batch;
+    batch.Put(keys::kFolders, keys::Folder(id), records::Encode(info));
+    FS_RETURN_IF_ERROR(kv_->Write(batch, /*synced=*/true));
+    absl::MutexLock lock(&folder->mutex);
+    folder->info = info;
+    return info;
   }
 
   absl::StatusOr<CommitResult> Commit(const CommitRequest& request,
@@ -271,6 +295,20 @@ class KvMetadataStore final : public MetadataStore {
     return agents;
   }
 
+  absl::StatusOr<ConflictNews> PutConflicts(FolderId folder, const std::string& agent_id,
+                                            const std::string& agent_name,
+                                            const ConflictReport& report) override {
+    FS_RETURN_IF_ERROR(Find(folder).status());
+    return WriteConflicts(kv_, folder, agent_id, agent_name, report, Nanoseconds(*clock_));
+  }
+
+  absl::StatusOr<ConflictPage> ListConflicts(FolderId folder, const RelPath& prefix,
+                                             const std::optional<ConflictPosition>& after,
+                                             size_t limit) override {
+    FS_RETURN_IF_ERROR(Find(folder).status());
+    return ReadConflicts(kv_, folder, prefix, after, limit);
+  }
+
   absl::Status CloseCleanly() override { return MarkCleanStop(kv_); }
 
  private:
@@ -413,9 +451,9 @@ class KvMetadataStore final : public MetadataStore {
 }  // namespace
 
 std::vector<std::pair<std::string, bool>> MetadataTables() {
-  return {{"system", false},  {"incarnations", false}, {"folders", false},
-          {"batches", false}, {"entries", false},      {"changes", false},
-          {"history", false}, {"membership", false},   {"agents", false}};
+  return {{"system", false},  {"incarnations", false}, {"folders", false}, {"batches", false},
+          {"entries", false}, {"changes", false},      {"history", false}, {"membership", false},
+          {"agents", false},  {"conflicts", false}};
 }
 
 absl::StatusOr<std::unique_ptr<MetadataStore>> OpenMetadataStore(KvStore* kv, const Clock* clock,

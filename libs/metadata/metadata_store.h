@@ -18,6 +18,7 @@
 #include "libs/base/clock.h"
 #include "libs/chunking/content_list.h"
 #include "libs/kv/kv_store.h"
+#include "libs/model/conflict.h"
 #include "libs/model/entry.h"
 
 namespace filesync {
@@ -25,6 +26,7 @@ namespace filesync {
 using FolderId = uint64_t;
 
 inline constexpr size_t kMaxFolderNameBytes = 128;
+inline constexpr size_t kMaxFolderRulesBytes = 64 << 10;
 
 struct FolderInfo {
   FolderId id = 0;
@@ -33,6 +35,8 @@ struct FolderInfo {
   uint64_t live_entries = 0;  // files, directories, symlinks
   uint64_t live_bytes = 0;    // sum of live files' sizes
   int64_t created_at_ns = 0;
+  // Ignore rules that hold for all agents, as the text of a .syncignore file; null: none.
+  std::shared_ptr<const std::string> rules;
 };
 
 enum class RejectReason : uint8_t {
@@ -82,6 +86,34 @@ struct AgentRecord {
   int64_t last_seen_ns = 0;
 };
 
+// A conflict that an agent reported.
+struct ConflictRecord {
+  HeldConflict conflict;
+  std::string agent_id;  // 16 bytes
+  std::string agent_name;
+  int64_t since_ns = 0;  // first reported, by the server's clock
+  uint64_t omitted = 0;  // of a row without a path
+};
+
+// What a report changed.
+struct ConflictNews {
+  std::vector<ConflictRecord> held;     // new, or with another side than before
+  std::vector<ConflictRecord> settled;  // reported before, and not any more
+};
+
+// Where a page of conflicts ends.
+struct ConflictPosition {
+  std::string agent_id;
+  RelPath path;
+};
+
+struct ConflictPage {
+  std::vector<ConflictRecord> conflicts;
+  uint64_t omitted = 0;  // held by these agents beyond what they list
+  bool more = false;     // another page follows, from `last` on
+  ConflictPosition last;
+};
+
 struct HistoryRecord {
   Entry entry;                 // as it was
   uint64_t superseded_by = 0;  // version
@@ -105,6 +137,9 @@ class MetadataStore {
   virtual absl::StatusOr<FolderInfo> GetFolder(const std::string& name) = 0;
   virtual absl::StatusOr<FolderInfo> GetFolder(FolderId id) = 0;
   virtual std::vector<FolderInfo> ListFolders() = 0;
+  // Replaces the folder's rules, durably. NotFound; InvalidArgument, with the line, when it is no
+  // text of rules or longer than kMaxFolderRulesBytes.
+  virtual absl::StatusOr<FolderInfo> SetFolderRules(FolderId folder, const std::string& rules) = 0;
 
   // The transaction. `lists` reads content list pieces. An error status means that nothing was
   // committed and nothing is known (retry with the same batch number). A batch number that is
@@ -145,6 +180,17 @@ class MetadataStore {
 
   virtual absl::Status PutAgent(const AgentRecord& record) = 0;  // unsynced
   virtual absl::StatusOr<std::vector<AgentRecord>> ListAgents(FolderId folder) = 0;
+
+  // Takes the place of all that this agent reported before; unsynced. The report keeps the limits
+  // of the protocol. Two reports of one agent must not run at once.
+  virtual absl::StatusOr<ConflictNews> PutConflicts(FolderId folder, const std::string& agent_id,
+                                                    const std::string& agent_name,
+                                                    const ConflictReport& report) = 0;
+  // What agents hold at or below `prefix`, by agent and path, after `after` (nullopt: from the
+  // start); at most `limit`, and fewer when much had to be looked at.
+  virtual absl::StatusOr<ConflictPage> ListConflicts(FolderId folder, const RelPath& prefix,
+                                                     const std::optional<ConflictPosition>& after,
+                                                     size_t limit) = 0;
 
   // Writes the clean-stop mark, as the last write. No call may follow.
   virtual absl::Status CloseCleanly() = 0;

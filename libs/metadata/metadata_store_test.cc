@@ -100,6 +100,28 @@ TEST_F(MetadataStoreTest, BaseVersionDecides) {
   EXPECT_EQ(Commit({File("x", first, 2)})[0].kind, Kind::kAccepted);
 }
 
+TEST_F(MetadataStoreTest, AttributesAreStoredAndCountAsAChange) {
+  Change change = File("x");
+  change.entry.attributes.owner = std::make_shared<const Owner>(Owner{"ann", "staff", 7, 8});
+  const uint64_t first = Commit({change})[0].version;
+  change.base_version = first;
+  change.entry.attributes.xattrs = std::make_shared<const Xattrs>(Xattrs{{"user.a", "1"}});
+  const auto changed = Commit({change});
+  EXPECT_EQ(changed[0].kind, Kind::kAccepted);
+  EXPECT_GT(changed[0].version, first);
+  Open();
+  const auto slice = store_->ChangesSince(folder_, 0, 10, 1 << 20);
+  ASSERT_TRUE(slice.ok());
+  ASSERT_EQ(slice->entries.size(), 1U);
+  EXPECT_TRUE(SameAttributes(slice->entries[0].attributes, change.entry.attributes));
+  // Who says nothing of them finds out about them first.
+  EXPECT_EQ(Commit({File("x")})[0].kind, Kind::kSuperseded);
+  change.entry.type = EntryType::kTombstone;
+  change.entry.content = Content();
+  change.base_version = changed[0].version;
+  EXPECT_EQ(Commit({change})[0].kind, Kind::kRejected);
+}
+
 TEST_F(MetadataStoreTest, EqualStateNeedsNoVersion) {
   const uint64_t first = Commit({File("x")})[0].version;
   const auto same = Commit({File("x", 12345)});

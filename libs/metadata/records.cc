@@ -25,6 +25,39 @@ absl::StatusOr<RelPath> ParsePath(const std::string& bytes) {
   return path;
 }
 
+void ToStored(const Attributes& attributes, storage::StoredEntry* stored) {
+  if (attributes.owner != nullptr) {
+    storage::StoredOwner* owner = stored->mutable_owner();
+    owner->set_user(attributes.owner->user);
+    owner->set_group(attributes.owner->group);
+    owner->set_uid(attributes.owner->uid);
+    owner->set_gid(attributes.owner->gid);
+  }
+  if (attributes.xattrs == nullptr) return;
+  storage::StoredXattrs* xattrs = stored->mutable_xattrs();
+  for (const auto& [name, value] : *attributes.xattrs) {
+    storage::StoredXattr* xattr = xattrs->add_xattrs();
+    xattr->set_name(name);
+    xattr->set_value(value);
+  }
+}
+
+Attributes AttributesFrom(const storage::StoredEntry& stored) {
+  Attributes attributes;
+  if (stored.has_owner()) {
+    const storage::StoredOwner& owner = stored.owner();
+    attributes.owner =
+        std::make_shared<const Owner>(Owner{owner.user(), owner.group(), owner.uid(), owner.gid()});
+  }
+  if (!stored.has_xattrs()) return attributes;
+  Xattrs xattrs;
+  for (const storage::StoredXattr& xattr : stored.xattrs().xattrs()) {
+    xattrs[xattr.name()] = xattr.value();
+  }
+  attributes.xattrs = std::make_shared<const Xattrs>(std::move(xattrs));
+  return attributes;
+}
+
 void ToStored(const Entry& entry, storage::StoredEntry* stored) {
   stored->set_type(static_cast<uint32_t>(entry.type));
   stored->set_mode(entry.mode);
@@ -35,6 +68,7 @@ void ToStored(const Entry& entry, storage::StoredEntry* stored) {
   stored->set_moved_from(entry.moved_from.bytes());
   stored->set_author(entry.author);
   stored->set_committed_at_ns(entry.committed_at_ns);
+  ToStored(entry.attributes, stored);
   if (entry.type != EntryType::kFile) return;
   storage::StoredContent* content = stored->mutable_content();
   content->set_size(entry.content.size);
@@ -63,6 +97,7 @@ absl::StatusOr<Entry> FromStored(const RelPath& path, const storage::StoredEntry
   FS_ASSIGN_OR_RETURN(entry.moved_from, ParsePath(stored.moved_from()));
   entry.author = stored.author();
   entry.committed_at_ns = stored.committed_at_ns();
+  entry.attributes = AttributesFrom(stored);
   if (entry.type != EntryType::kFile) return entry;
   const storage::StoredContent& content = stored.content();
   entry.content.size = content.size();
@@ -78,6 +113,27 @@ absl::StatusOr<Entry> FromStored(const RelPath& path, const storage::StoredEntry
     entry.content.refs.push_back({*id, ref.size()});
   }
   return entry;
+}
+
+void ToStored(const ConflictSide& side, storage::StoredConflictSide* stored) {
+  stored->set_type(static_cast<uint32_t>(side.type));
+  stored->set_size(side.size);
+  stored->set_mtime_ns(side.mtime_ns);
+  stored->set_short_hash(side.short_hash);
+  stored->set_version(side.version);
+  stored->set_author(side.author);
+}
+
+absl::StatusOr<ConflictSide> FromStored(const storage::StoredConflictSide& stored) {
+  if (stored.type() > static_cast<uint32_t>(EntryType::kSymlink)) {
+    return DataLoss("the store holds a conflict of the unknown type {}", stored.type());
+  }
+  return ConflictSide{static_cast<EntryType>(stored.type()),
+                      stored.size(),
+                      stored.mtime_ns(),
+                      stored.short_hash(),
+                      stored.version(),
+                      stored.author()};
 }
 
 }  // namespace
@@ -133,6 +189,7 @@ std::string Encode(const FolderInfo& folder) {
   stored.set_live_entries(folder.live_entries);
   stored.set_live_bytes(folder.live_bytes);
   stored.set_created_at_ns(folder.created_at_ns);
+  if (folder.rules != nullptr) stored.set_rules(*folder.rules);
   return stored.SerializeAsString();
 }
 
@@ -145,6 +202,7 @@ absl::StatusOr<FolderInfo> DecodeFolder(FolderId id, std::string_view bytes) {
   folder.live_entries = stored.live_entries();
   folder.live_bytes = stored.live_bytes();
   folder.created_at_ns = stored.created_at_ns();
+  if (!stored.rules().empty()) folder.rules = std::make_shared<const std::string>(stored.rules());
   return folder;
 }
 
@@ -211,6 +269,34 @@ absl::StatusOr<AgentRecord> DecodeAgent(FolderId folder, std::string_view id,
   agent.cursor = {stored.incarnation(), stored.version()};
   agent.last_seen_ns = stored.last_seen_ns();
   return agent;
+}
+
+std::string Encode(const ConflictRecord& record) {
+  storage::StoredConflict stored;
+  if (!record.conflict.path.IsRoot()) {
+    ToStored(record.conflict.local, stored.mutable_local());
+    ToStored(record.conflict.remote, stored.mutable_remote());
+  }
+  stored.set_base_version(record.conflict.base_version);
+  stored.set_since_ns(record.since_ns);
+  stored.set_agent_name(record.agent_name);
+  stored.set_omitted(record.omitted);
+  return stored.SerializeAsString();
+}
+
+absl::StatusOr<ConflictRecord> DecodeConflict(const RelPath& path, std::string_view agent_id,
+                                              std::string_view bytes) {
+  FS_ASSIGN_OR_RETURN(const auto stored, Parse<storage::StoredConflict>(bytes, "conflict"));
+  ConflictRecord record;
+  record.conflict.path = path;
+  FS_ASSIGN_OR_RETURN(record.conflict.local, FromStored(stored.local()));
+  FS_ASSIGN_OR_RETURN(record.conflict.remote, FromStored(stored.remote()));
+  record.conflict.base_version = stored.base_version();
+  record.agent_id = std::string(agent_id);
+  record.agent_name = stored.agent_name();
+  record.since_ns = stored.since_ns();
+  record.omitted = stored.omitted();
+  return record;
 }
 
 std::string Encode(const Incarnation& incarnation, int64_t started_at_ns, bool after_clean_stop) {

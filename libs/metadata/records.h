@@ -35,6 +35,11 @@ std::string Encode(const AgentRecord& agent);
 absl::StatusOr<AgentRecord> DecodeAgent(FolderId folder, std::string_view id,
                                         std::string_view bytes);
 
+std::string Encode(const ConflictRecord& record);
+// `path` and `agent_id` are the key's.
+absl::StatusOr<ConflictRecord> DecodeConflict(const RelPath& path, std::string_view agent_id,
+                                              std::string_view bytes);
+
 std::string Encode(const Incarnation& incarnation, int64_t started_at_ns, bool after_clean_stop);
 absl::StatusOr<Incarnation> DecodeIncarnation(std::string_view bytes);
 

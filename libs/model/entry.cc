@@ -25,6 +25,10 @@ bool EqualContent(const Entry& a, const Entry& b) {
 }
 
 bool EqualState(const Entry& a, const Entry& b) {
+  return EqualButAttributes(a, b) && SameAttributes(a.attributes, b.attributes);
+}
+
+bool EqualButAttributes(const Entry& a, const Entry& b) {
   if (!EqualContent(a, b)) return false;
   switch (a.type) {
     case EntryType::kFile:

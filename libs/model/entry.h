@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "libs/content/content.h"
+#include "libs/model/attributes.h"
 #include "libs/paths/rel_path.h"
 
 namespace filesync {
@@ -28,6 +29,7 @@ struct Entry {
   int64_t mtime_ns = 0;        // since the Unix epoch; files and symlinks, 0 for directories
   Content content;             // files
   std::string symlink_target;  // symlinks, as is, never followed
+  Attributes attributes;       // live entries; extended attributes not of symlinks
   uint64_t version = 0;        // 0: not committed
   // A move's two halves: on the tombstone where it went, on the new entry where it came from.
   // The root path means none.
@@ -43,9 +45,11 @@ struct Entry {
 // Same type and same bytes (content hash, or symlink target); metadata may differ. Two
 // directories are equal, two tombstones are equal.
 bool EqualContent(const Entry& a, const Entry& b);
-// EqualContent, and the metadata that is carried agrees: mode (files, directories), mtime
-// (files, symlinks). Versions, moves and authorship do not count.
+// EqualContent, and the metadata that is carried is the same: mode (files, directories), mtime
+// (files, symlinks), attributes. Versions, moves and authorship do not count.
 bool EqualState(const Entry& a, const Entry& b);
+// The same without the attributes.
+bool EqualButAttributes(const Entry& a, const Entry& b);
 
 // One step of a commit: `entry` is to replace what stands at entry.path, if that is still at
 // `base_version` (0: nothing may be there).

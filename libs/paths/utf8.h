@@ -14,6 +14,9 @@ struct CodePoint {
 // The code point at the front of `bytes` (not empty): shortest form only, no surrogates.
 CodePoint DecodeUtf8(std::string_view bytes);
 
+// True when all of `bytes` is valid UTF-8.
+bool IsUtf8(std::string_view bytes);
+
 // True for code points that show nothing or turn text around: zero-width and bidirectional
 // controls, and what HFS+ ignores in names.
 bool IsInvisible(uint32_t code_point);

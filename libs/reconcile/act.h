@@ -49,13 +49,15 @@ class Act {
   // A person decided: what comes is another act.
   void End();
 
+  // From now on; what the act has cost counts on.
+  void SetLimit(BrakeLimit limit) { limit_ = limit; }
   bool off() const { return limit_.off(); }
 
  private:
   void Age(absl::Time now);
   void Touch(absl::Time now);
 
-  const BrakeLimit limit_;
+  BrakeLimit limit_;
   uint64_t deleted_ = 0;
   Losses kept_;
   absl::flat_hash_set<uint64_t> replaced_;

@@ -21,9 +21,19 @@ const Entry& Current(const Side& side, const std::optional<Entry>& base) {
   return side.state == State::kChanged ? side.entry : *base;
 }
 
+// They differ at most in attributes that one of them says nothing of.
+bool EqualWhereBothSay(const Entry& a, const Entry& b) {
+  return EqualButAttributes(a, b) && AgreeingAttributes(a.attributes, b.attributes);
+}
+
 // Both are there with the same content: only metadata can differ.
 Action AgreeOnMetadata(const Entry& local, const Entry& remote) {
   if (EqualState(local, remote)) return Make(Kind::kAgree, "both sides are the same");
+  if (EqualWhereBothSay(remote, local)) {
+    return SaysMore(local.attributes, remote.attributes)
+               ? Make(Kind::kAgreeMetadataLocal, "the same, and more is known of it here")
+               : Make(Kind::kAgree, "both sides are the same");
+  }
   if (local.type == EntryType::kDirectory) {
     return Make(Kind::kAgreeMetadataRemote, "same directory, the server's permissions");
   }
@@ -86,12 +96,16 @@ Action TwoWay(const std::optional<Entry>& base, const Side& local, const Side& r
   const bool remote_quiet = remote.state == State::kUnchanged || remote.state == State::kAbsent;
   if (local_quiet && remote_quiet) return Make(Kind::kNothing, "nothing changed");
   if (local_quiet) {
-    return remote.state == State::kDeleted ? Make(Kind::kDeleteLocal, "deleted there")
-                                           : Make(Kind::kDownload, "changed there");
+    if (remote.state == State::kDeleted) return Make(Kind::kDeleteLocal, "deleted there");
+    if (!base.has_value()) return Make(Kind::kDownload, "new there");
+    return Make(Kind::kDownload,
+                EqualContent(remote.entry, *base) ? "metadata changed there" : "changed there");
   }
   if (remote_quiet) {
-    return local.state == State::kDeleted ? Make(Kind::kDeleteRemote, "deleted here")
-                                          : Make(Kind::kUpload, "changed here");
+    if (local.state == State::kDeleted) return Make(Kind::kDeleteRemote, "deleted here");
+    if (!base.has_value()) return Make(Kind::kUpload, "new here");
+    return Make(Kind::kUpload,
+                EqualContent(local.entry, *base) ? "metadata changed here" : "changed here");
   }
   if (local.state == State::kDeleted && remote.state == State::kDeleted) {
     return Make(Kind::kAgree, "deleted on both sides");
@@ -127,7 +141,9 @@ Action Mirror(const std::optional<Entry>& base, const Side& source, const Side& 
   }
   if (!source_there) return Make(remove, "not at the source");
   if (!destination_there) return Make(copy, "missing at the destination");
-  if (EqualState(Current(source, base), Current(destination, base))) {
+  const Entry& from = Current(source, base);
+  const Entry& to = Current(destination, base);
+  if (EqualWhereBothSay(from, to) && !SaysMore(from.attributes, to.attributes)) {
     const bool known = source.state == State::kUnchanged && destination.state == State::kUnchanged;
     return known ? Make(Kind::kNothing, "nothing changed")
                  : Make(Kind::kAgree, "both sides are the same");

@@ -77,6 +77,38 @@ TEST(TwoWay, EqualContentAgreesOnTheNewestMetadata) {
             Kind::kAgreeMetadataRemote);
 }
 
+Entry With(Entry entry, const std::string& user) {
+  entry.attributes.owner = std::make_shared<const Owner>(Owner{user, "", 0, 0});
+  return entry;
+}
+
+TEST(TwoWay, WhoSaysNothingOfAttributesAgrees) {
+  for (const Entry& entry : {File("x"), Directory()}) {
+    const Side silent = Changed(entry);
+    const Side ann = Changed(With(entry, "ann"));
+    const Side bob = Changed(With(entry, "bob"));
+    EXPECT_EQ(TwoWay(std::nullopt, silent, ann), Kind::kAgree);
+    EXPECT_EQ(TwoWay(std::nullopt, ann, ann), Kind::kAgree);
+    EXPECT_EQ(TwoWay(std::nullopt, ann, silent), Kind::kAgreeMetadataLocal);
+    EXPECT_EQ(TwoWay(std::nullopt, ann, bob), Kind::kAgreeMetadataRemote);
+  }
+}
+
+TEST(Mirror, TheSourceTellsWhatItKnows) {
+  const Side silent = Changed(File("x"));
+  const Side ann = Changed(With(File("x"), "ann"));
+  const Side bob = Changed(With(File("x"), "bob"));
+  const auto mirror = [](const Side& local, const Side& remote) {
+    return Reconcile(std::nullopt, local, remote, Mode::kSourceToDestination,
+                     ConflictPolicy::kKeepBoth)
+        .kind;
+  };
+  EXPECT_EQ(mirror(silent, ann), Kind::kAgree);
+  EXPECT_EQ(mirror(ann, silent), Kind::kUpload);
+  EXPECT_EQ(mirror(ann, bob), Kind::kUpload);
+  EXPECT_EQ(mirror(ann, ann), Kind::kAgree);
+}
+
 TEST(TwoWay, DirectoryKeepsItsNameAgainstAFile) {
   for (const ConflictPolicy policy : {ConflictPolicy::kKeepBoth, ConflictPolicy::kNewest,
                                       ConflictPolicy::kKeepLocal, ConflictPolicy::kKeepRemote}) {

@@ -2,6 +2,7 @@
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <atomic>
 
 #include "absl/synchronization/mutex.h"
 
@@ -36,7 +37,7 @@ std::string OneLine(std::string_view message) {
 }  // namespace
 
 struct Logger::Impl {
-  LogLevel level;
+  std::atomic<LogLevel> level;
   Sink sink;
   absl::Mutex mutex;
   std::unique_ptr<spdlog::logger> logger;
@@ -59,8 +60,11 @@ Logger::Logger(LogLevel level, Sink sink) : impl_(std::make_unique<Impl>()) {
 Logger::~Logger() = default;
 
 bool Logger::Enabled(LogLevel level) const {
-  return level >= impl_->level && impl_->level != LogLevel::kOff;
+  const LogLevel least = impl_->level;
+  return level >= least && least != LogLevel::kOff;
 }
+
+void Logger::SetLevel(LogLevel level) { impl_->level = level; }
 
 void Logger::Write(LogLevel level, std::string_view message) {
   const std::string line = OneLine(message);

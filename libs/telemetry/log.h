@@ -50,6 +50,8 @@ class Logger {
       Write(LogLevel::kError, fmt::format(format, std::forward<Args>(args)...));
   }
   bool Enabled(LogLevel level) const;
+  // From now on; any thread.
+  void SetLevel(LogLevel level);
 
  private:
   void Write(LogLevel level, std::string_view message);

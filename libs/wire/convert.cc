@@ -103,6 +103,49 @@ absl::Status CheckContentShape(const Content& content) {
   return absl::OkStatus();
 }
 
+void AttributesToProto(const Attributes& attributes, v1::Entry* proto) {
+  if (attributes.owner != nullptr) {
+    v1::Owner* owner = proto->mutable_owner();
+    owner->set_user(attributes.owner->user);
+    owner->set_group(attributes.owner->group);
+    owner->set_uid(attributes.owner->uid);
+    owner->set_gid(attributes.owner->gid);
+  }
+  if (attributes.xattrs == nullptr) return;
+  v1::Xattrs* xattrs = proto->mutable_xattrs();
+  for (const auto& [name, value] : *attributes.xattrs) {
+    v1::Xattr* xattr = xattrs->add_xattrs();
+    xattr->set_name(name);
+    xattr->set_value(value);
+  }
+}
+
+absl::Status ReadAttributes(const v1::Entry& proto, Entry& entry) {
+  if (proto.has_owner()) {
+    if (!entry.IsLive()) return InvalidArgument("a tombstone carries an owner");
+    const v1::Owner& owner = proto.owner();
+    entry.attributes.owner =
+        std::make_shared<const Owner>(Owner{owner.user(), owner.group(), owner.uid(), owner.gid()});
+  }
+  if (proto.has_xattrs()) {
+    if (!CarriesMode(entry.type)) {
+      return InvalidArgument("a {} carries extended attributes", EntryTypeName(entry.type));
+    }
+    if (static_cast<size_t>(proto.xattrs().xattrs_size()) > kMaxXattrs) {
+      return InvalidArgument("an entry carries {} extended attributes, more than {}",
+                             proto.xattrs().xattrs_size(), kMaxXattrs);
+    }
+    Xattrs xattrs;
+    for (const v1::Xattr& xattr : proto.xattrs().xattrs()) {
+      if (!xattrs.try_emplace(xattr.name(), xattr.value()).second) {
+        return InvalidArgument("an extended attribute is named twice");
+      }
+    }
+    entry.attributes.xattrs = std::make_shared<const Xattrs>(std::move(xattrs));
+  }
+  return CheckAttributes(entry.attributes);
+}
+
 // The fields that only entries of one type have.
 absl::Status ReadTypedFields(const v1::Entry& proto, Entry& entry) {
   if (proto.has_content() != (entry.type == EntryType::kFile)) {
@@ -225,6 +268,7 @@ void ToProto(const Entry& entry, v1::Entry* proto) {
   proto->set_moved_from(entry.moved_from.bytes());
   proto->set_author(entry.author);
   proto->set_committed_at_ns(entry.committed_at_ns);
+  if (entry.IsLive()) AttributesToProto(entry.attributes, proto);
 }
 
 absl::StatusOr<Entry> FromProto(const v1::Entry& proto) {
@@ -238,6 +282,7 @@ absl::StatusOr<Entry> FromProto(const v1::Entry& proto) {
   if (CarriesMode(entry.type)) entry.mode = proto.mode();
   FS_RETURN_IF_ERROR(CheckTime(proto.mtime_ns(), "modification time"));
   if (CarriesMtime(entry.type)) entry.mtime_ns = proto.mtime_ns();
+  FS_RETURN_IF_ERROR(ReadAttributes(proto, entry));
   FS_RETURN_IF_ERROR(ReadTypedFields(proto, entry));
   FS_RETURN_IF_ERROR(ReadMove(proto, entry));
   entry.version = proto.version();
@@ -406,6 +451,7 @@ absl::StatusOr<HelloFields> FromProto(const v1::Hello& proto) {
   hello.folder = proto.folder();
   hello.create_folder = proto.create_folder();
   hello.software = proto.software();
+  hello.observe = proto.observe();
   return hello;
 }
 

@@ -14,6 +14,7 @@
 #include "filesync/v1/types.pb.h"
 #include "libs/chunk_store/chunk_store.h"
 #include "libs/metadata/metadata_store.h"
+#include "libs/model/conflict.h"
 #include "libs/model/entry.h"
 
 namespace filesync {
@@ -59,6 +60,10 @@ absl::StatusOr<StoredChunk> FromProto(v1::PackedChunk&& proto);
 absl::StatusOr<std::vector<ChunkId>> ChunkIdsFromProto(
     const google::protobuf::RepeatedPtrField<std::string>& ids);
 
+void ToProto(const ConflictReport& report, v1::HeldConflicts* proto);
+// At most kMaxReportedConflicts, each path once; the result is in path order.
+absl::StatusOr<ConflictReport> FromProto(const v1::HeldConflicts& proto);
+
 // Who says Hello, and what for.
 struct HelloFields {
   std::string agent_id;
@@ -67,6 +72,7 @@ struct HelloFields {
   bool create_folder = false;
   Cursor cursor;
   std::string software;
+  bool observe = false;
 };
 absl::StatusOr<HelloFields> FromProto(const v1::Hello& proto);
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <functional>
+
 #include "libs/content/frame.h"
 
 namespace filesync {
@@ -71,6 +73,63 @@ TEST(ConvertTest, EntriesOfEveryTypeComeThroughUnchanged) {
     EXPECT_EQ(back->moved_from, entry.moved_from);
     EXPECT_EQ(Bytes(*back), Bytes(entry));
   }
+}
+
+TEST(ConvertTest, AttributesComeThroughUnchanged) {
+  Entry file = File();
+  Entry directory;
+  directory.path = *RelPath::Parse("d");
+  directory.type = EntryType::kDirectory;
+  Entry symlink;
+  symlink.path = *RelPath::Parse("s");
+  symlink.type = EntryType::kSymlink;
+  symlink.symlink_target = "x";
+  file.attributes.owner = std::make_shared<const Owner>(Owner{"ann", "", 1000, 4'000'000'000});
+  file.attributes.xattrs =
+      std::make_shared<const Xattrs>(Xattrs{{"user.a", std::string("\0b", 2)}, {"user.empty", ""}});
+  directory.attributes.xattrs = std::make_shared<const Xattrs>();
+  symlink.attributes.owner = std::make_shared<const Owner>();
+  for (const Entry& entry : {file, directory, symlink}) {
+    v1::Entry proto;
+    ToProto(entry, &proto);
+    const absl::StatusOr<Entry> back = FromProto(proto);
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_TRUE(SameAttributes(back->attributes, entry.attributes));
+    EXPECT_EQ(Bytes(*back), Bytes(entry));
+  }
+}
+
+TEST(ConvertTest, AttributesThatBreakARuleAreRefused) {
+  const auto refused = [](const std::function<void(v1::Entry&)>& break_it) {
+    v1::Entry proto = FileProto();
+    break_it(proto);
+    return absl::IsInvalidArgument(FromProto(proto).status());
+  };
+  const auto add = [](v1::Entry& entry, const std::string& name, const std::string& value) {
+    v1::Xattr* xattr = entry.mutable_xattrs()->add_xattrs();
+    xattr->set_name(name);
+    xattr->set_value(value);
+  };
+  EXPECT_FALSE(refused([&](v1::Entry& e) { add(e, "user.a", ""); }));
+  EXPECT_TRUE(refused([&](v1::Entry& e) { add(e, "", "x"); }));
+  EXPECT_TRUE(refused([&](v1::Entry& e) { add(e, std::string("a\0b", 3), "x"); }));
+  EXPECT_TRUE(refused([&](v1::Entry& e) { add(e, std::string(256, 'x'), "x"); }));
+  EXPECT_TRUE(refused([&](v1::Entry& e) { add(e, "user.a", std::string(64 << 10, 'x')); }));
+  EXPECT_TRUE(refused([&](v1::Entry& e) {
+    add(e, "user.a", "1");
+    add(e, "user.a", "1");
+  }));
+  EXPECT_TRUE(refused([&](v1::Entry& e) {
+    for (int i = 0; i < 129; ++i) add(e, "user." + std::to_string(i), "");
+  }));
+  EXPECT_TRUE(refused([](v1::Entry& e) { e.mutable_owner()->set_user(std::string(256, 'x')); }));
+  EXPECT_TRUE(refused([](v1::Entry& e) { e.mutable_owner()->set_group(std::string("\0", 1)); }));
+  v1::Entry tombstone;
+  tombstone.set_path("p");
+  tombstone.set_type(v1::ENTRY_TYPE_TOMBSTONE);
+  EXPECT_TRUE(FromProto(tombstone).ok());
+  tombstone.mutable_owner();
+  EXPECT_TRUE(absl::IsInvalidArgument(FromProto(tombstone).status()));
 }
 
 RC_GTEST_PROP(ConvertTest, ContentsOfAnyShapeComeThroughUnchanged, ()) {

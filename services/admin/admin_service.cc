@@ -8,6 +8,7 @@
 #include "libs/base/status.h"
 #include "libs/wire/convert.h"
 #include "libs/wire/grpc_status.h"
+#include "services/admin/list_conflicts.h"
 #include "services/admin/views.h"
 #include "services/admin/watch_stream.h"
 
@@ -88,6 +89,7 @@ grpc::ServerUnaryReactor* AdminService::GetServerInfo(grpc::CallbackServerContex
     response->set_server_id(HexEncode(metadata.ServerId()));
     response->set_incarnation(HexEncode(metadata.Incarnations().back().id));
     SetTimestamp(absl::ToUnixNanos(started_at_), response->mutable_started_at());
+    SetTimestamp(absl::ToUnixNanos(absl::Now()), response->mutable_now());
     response->set_folders(static_cast<uint32_t>(metadata.ListFolders().size()));
     response->set_connected_agents(static_cast<uint32_t>(dependencies_.sessions->Count()));
     return absl::OkStatus();
@@ -127,6 +129,29 @@ grpc::ServerUnaryReactor* AdminService::CreateFolder(grpc::CallbackServerContext
                         dependencies_.metadata->CreateFolder(request->folder()));
     dependencies_.log->Info("folder {} created", folder.name);
     *response->mutable_folder() = ToView(folder, 0);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* AdminService::SetFolderRules(grpc::CallbackServerContext* context,
+                                                       const v1::SetFolderRulesRequest* request,
+                                                       v1::SetFolderRulesResponse* response) {
+  return Answer(context, [this, request, response]() -> absl::Status {
+    FS_ASSIGN_OR_RETURN(const FolderInfo found, FindFolder(request->folder()));
+    std::string rules;
+    for (const std::string& line : request->ignore()) {
+      if (line.find_first_of("\r\n") != std::string::npos) {
+        return InvalidArgument("ignore: expected one rule per item, without line breaks");
+      }
+      rules += line + "\n";
+    }
+    FS_ASSIGN_OR_RETURN(const FolderInfo folder,
+                        dependencies_.metadata->SetFolderRules(found.id, rules));
+    dependencies_.log->Info("folder {}: {} ignore rules for all agents", folder.name,
+                            request->ignore_size());
+    dependencies_.sessions->ForEachControl(
+        folder.id, [&rules](SessionControl& session) { session.TellRules(rules); });
+    *response->mutable_folder() = ToView(folder, ConnectedAgents(folder.id));
     return absl::OkStatus();
   });
 }
@@ -223,6 +248,15 @@ absl::Status AdminService::AddAgents(const FolderInfo& folder, v1::ListAgentsRes
   });
   for (v1::AgentView& agent : agents) *response->add_agents() = std::move(agent);
   return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* AdminService::ListConflicts(grpc::CallbackServerContext* context,
+                                                      const v1::ListConflictsRequest* request,
+                                                      v1::ListConflictsResponse* response) {
+  return Answer(context, [this, request, response]() -> absl::Status {
+    FS_ASSIGN_OR_RETURN(const FolderInfo folder, FindFolder(request->folder()));
+    return filesync::ListConflicts(dependencies_, folder, *request, response);
+  });
 }
 
 grpc::ServerWriteReactor<v1::WatchEventsResponse>* AdminService::WatchEvents(

@@ -14,6 +14,7 @@
 #include "libs/fanout/hub.h"
 #include "libs/metadata/metadata_store.h"
 #include "libs/telemetry/log.h"
+#include "services/sync/conflict_observers.h"
 #include "services/sync/sessions.h"
 
 namespace filesync {
@@ -23,6 +24,7 @@ struct AdminDependencies {
   MetadataStore* metadata = nullptr;
   Hub* hub = nullptr;
   Sessions* sessions = nullptr;
+  ConflictObservers* conflicts = nullptr;
   Executor* executor = nullptr;  // for all that may block
   const Clock* clock = nullptr;
   Logger* log = nullptr;
@@ -51,6 +53,9 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* CreateFolder(grpc::CallbackServerContext* context,
                                          const v1::CreateFolderRequest* request,
                                          v1::CreateFolderResponse* response) override;
+  grpc::ServerUnaryReactor* SetFolderRules(grpc::CallbackServerContext* context,
+                                           const v1::SetFolderRulesRequest* request,
+                                           v1::SetFolderRulesResponse* response) override;
   grpc::ServerUnaryReactor* ListEntries(grpc::CallbackServerContext* context,
                                         const v1::ListEntriesRequest* request,
                                         v1::ListEntriesResponse* response) override;
@@ -60,6 +65,9 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* ListAgents(grpc::CallbackServerContext* context,
                                        const v1::ListAgentsRequest* request,
                                        v1::ListAgentsResponse* response) override;
+  grpc::ServerUnaryReactor* ListConflicts(grpc::CallbackServerContext* context,
+                                          const v1::ListConflictsRequest* request,
+                                          v1::ListConflictsResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchEventsResponse>* WatchEvents(
       grpc::CallbackServerContext* context, const v1::WatchEventsRequest* request) override;
 

@@ -1,5 +1,6 @@
 #include "services/admin/views.h"
 
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "libs/base/coding.h"
 #include "libs/base/status.h"
@@ -65,6 +66,11 @@ v1::FolderView ToView(const FolderInfo& folder, size_t connected_agents) {
   view.set_bytes(folder.live_bytes);
   SetTimestamp(folder.created_at_ns, view.mutable_created_at());
   view.set_connected_agents(static_cast<uint32_t>(connected_agents));
+  if (folder.rules != nullptr) {
+    for (const absl::string_view line : absl::StrSplit(*folder.rules, '\n', absl::SkipEmpty())) {
+      view.add_ignore(std::string(line));
+    }
+  }
   return view;
 }
 

@@ -61,6 +61,7 @@ void WatchStream::OnDone() {
 void WatchStream::Leave() {
   subscription_.reset();
   if (observer_ != 0) dependencies_->sessions->RemoveObserver(observer_);
+  if (conflict_observer_ != 0) dependencies_->conflicts->Remove(conflict_observer_);
 }
 
 void WatchStream::Pump() {
@@ -140,6 +141,8 @@ absl::Status WatchStream::Open() {
   observer_ = dependencies_->sessions->AddObserver(
       folder_,
       [this](const SessionInfo& session, bool connected) { OnSession(session, connected); });
+  conflict_observer_ = dependencies_->conflicts->Add(
+      folder_, [this](const ConflictNews& news) { OnConflicts(news); });
   FS_ASSIGN_OR_RETURN(const uint64_t head, dependencies_->metadata->PublishedHead(folder_));
   absl::MutexLock lock(&mutex_);
   // What was committed after the subscription counts as after the start.
@@ -156,6 +159,23 @@ void WatchStream::OnSession(const SessionInfo& session, bool connected) {
   v1::WatchEventsResponse& event = sessions_.emplace_back();
   *(connected ? event.mutable_agent_connected() : event.mutable_agent_disconnected()) =
       std::move(view);
+  Pump();
+}
+
+void WatchStream::OnConflicts(const ConflictNews& news) {
+  const AgentNames names(*dependencies_, folder_);
+  absl::MutexLock lock(&mutex_);
+  const auto add = [&](const ConflictRecord& record, bool held)
+                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+                         if (sessions_.size() == kSessionEventsKept) sessions_.pop_front();
+                         v1::WatchEventsResponse& event = sessions_.emplace_back();
+                         v1::ConflictView& view = held ? *event.mutable_conflict_held()
+                                                       : *event.mutable_conflict_settled();
+                         view = ToView(record, names);
+                         view.set_connected(true);
+                       };
+  for (const ConflictRecord& record : news.settled) add(record, false);
+  for (const ConflictRecord& record : news.held) add(record, true);
   Pump();
 }
 

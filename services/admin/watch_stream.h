@@ -1,7 +1,8 @@
 // WatchStream: one WatchEvents call.
 //
 // What is committed is read from the store at the reader's pace, from a cursor; who connects
-// and disconnects waits in a short queue that loses its oldest when the reader is too slow.
+// and disconnects, and what is held for people, waits in a short queue that loses its oldest when
+// the reader is too slow.
 // Reactions never block: reading is a job on the executor. Life: owns itself until OnDone; a
 // job holds a reference. Thread-safe.
 #pragma once
@@ -47,6 +48,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchEventsRespons
   void Work();
   absl::Status Open();
   void OnSession(const SessionInfo& session, bool connected);
+  void OnConflicts(const ConflictNews& news);
   void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const AdminDependencies* const dependencies_;
@@ -56,6 +58,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchEventsRespons
   FolderId folder_ = 0;
   std::unique_ptr<Hub::Subscription> subscription_;
   uint64_t observer_ = 0;
+  uint64_t conflict_observer_ = 0;
 
   absl::Mutex mutex_;
   grpc::CallbackServerContext* const context_;

@@ -50,7 +50,7 @@ absl::StatusOr<std::optional<ChangeFeed::Message>> ChangeFeed::Next() {
     sent.push_back(&entry);
     if (entry.version > first_head_) message.committed_at_ns = entry.committed_at_ns;
   }
-  FS_RETURN_IF_ERROR(AttachInlineChunks(sent, changes));
+  if (options_.inline_chunks) FS_RETURN_IF_ERROR(AttachInlineChunks(sent, changes));
   ToProto(Cursor{options_.incarnation, slice.through}, changes.mutable_through());
   changes.set_head_version(slice.head);
   changes.set_more_of_commit(slice.more_of_commit);

@@ -38,6 +38,7 @@ class ChangeFeed {
     uint64_t after = 0;
     size_t max_entries = 1000;
     size_t max_bytes = 1 << 20;
+    bool inline_chunks = true;
   };
   struct Message {
     v1::Changes changes;

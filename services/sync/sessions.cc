@@ -69,10 +69,16 @@ size_t Sessions::Count() const {
 }
 
 void Sessions::ForEachControl(const std::function<void(SessionControl&)>& visit) {
+  ForEachControl(0, visit);
+}
+
+void Sessions::ForEachControl(FolderId folder, const std::function<void(SessionControl&)>& visit) {
   std::vector<std::shared_ptr<SessionControl>> controls;
   {
     absl::MutexLock lock(&mutex_);
-    for (const auto& [key, slot] : slots_) controls.push_back(slot.control.lock());
+    for (const auto& [key, slot] : slots_) {
+      if (folder == 0 || slot.info.folder == folder) controls.push_back(slot.control.lock());
+    }
   }
   for (const auto& control : controls) {
     if (control != nullptr) visit(*control);

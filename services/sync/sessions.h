@@ -41,6 +41,8 @@ class SessionControl {
   // Asks the agent to come back after `reconnect_after`, finishes the commit that is being
   // worked on, then ends the stream. Must not block.
   virtual void GoAway(absl::Duration reconnect_after) = 0;
+  // Tells the agent the folder's rules. Must not block.
+  virtual void TellRules(const std::string& rules) = 0;
 };
 
 class Sessions {
@@ -59,6 +61,8 @@ class Sessions {
   size_t Count() const;
   // Calls `visit` for the stream of each session there is now.
   void ForEachControl(const std::function<void(SessionControl&)>& visit);
+  // The same of one folder's.
+  void ForEachControl(FolderId folder, const std::function<void(SessionControl&)>& visit);
 
   uint64_t AddObserver(FolderId folder, Observer observer);
   // Waits for a call that is being made; after it, no other follows.

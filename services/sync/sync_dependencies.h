@@ -10,6 +10,7 @@
 #include "libs/fanout/hub.h"
 #include "libs/metadata/metadata_store.h"
 #include "libs/telemetry/log.h"
+#include "services/sync/conflict_observers.h"
 #include "services/sync/sessions.h"
 #include "services/sync/sync_metrics.h"
 
@@ -20,6 +21,7 @@ struct SyncDependencies {
   ChunkStore* chunks = nullptr;  // verifies what is put
   Hub* hub = nullptr;
   Sessions* sessions = nullptr;
+  ConflictObservers* conflicts = nullptr;
   Executor* executor = nullptr;  // for all that may block
   const Clock* clock = nullptr;
   Logger* log = nullptr;

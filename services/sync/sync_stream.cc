@@ -102,7 +102,8 @@ void SyncStream::Leave() {
   // Outside the lock: the hub calls this stream under its own.
   subscription.reset();
   if (session_key == 0) {
-    if (!reason.ok()) {
+    // Who only looks hangs up when it has seen enough.
+    if (!reason.ok() && !(observing_ && absl::IsCancelled(reason))) {
       dependencies_->log->Warn("stream from {} ended: {}", address_, Describe(reason));
     }
     return;
@@ -127,6 +128,15 @@ void SyncStream::GoAway(absl::Duration reconnect_after) {
       static_cast<uint32_t>(absl::ToInt64Milliseconds(reconnect_after)));
   outgoing_.push_back(std::move(notice));
   EndLocked(Unavailable("the server is going away; come back later"), /*at_once=*/false);
+  Pump();
+}
+
+void SyncStream::TellRules(const std::string& rules) {
+  absl::MutexLock lock(&mutex_);
+  if (ending_.has_value()) return;
+  Outgoing notice;
+  notice.message.mutable_notice()->mutable_rules()->set_ignore(rules);
+  outgoing_.push_back(std::move(notice));
   Pump();
 }
 
@@ -220,6 +230,9 @@ void SyncStream::HandleMessage(JobResult& result) {
     case v1::SyncRequest::kApplied:
       result.status = HandleApplied(request.applied());
       break;
+    case v1::SyncRequest::kHeldConflicts:
+      result.status = HandleConflicts(request.held_conflicts(), result);
+      break;
     case v1::SyncRequest::MESSAGE_NOT_SET:
       // From a newer agent; what must be understood is agreed on in Hello.
       break;
@@ -243,15 +256,20 @@ absl::StatusOr<FolderInfo> SyncStream::OpenFolder(const std::string& name, bool 
 
 absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result) {
   FS_ASSIGN_OR_RETURN(HelloFields hello, FromProto(message));
-  FS_ASSIGN_OR_RETURN(const FolderInfo folder, OpenFolder(hello.folder, hello.create_folder));
-  FS_ASSIGN_OR_RETURN(const uint64_t last_batch,
-                      dependencies_->metadata->LastBatch(folder.id, hello.agent_id));
+  observing_ = hello.observe;
+  absl::StatusOr<FolderInfo> opened = OpenFolder(hello.folder, hello.create_folder && !observing_);
+  if (observing_ && absl::IsNotFound(opened.status())) opened = FolderInfo{.name = hello.folder};
+  FS_ASSIGN_OR_RETURN(const FolderInfo folder, std::move(opened));
+  FS_ASSIGN_OR_RETURN(last_batch_, dependencies_->metadata->LastBatch(folder.id, hello.agent_id));
   // Before the head is read: what is committed from here on wakes this stream.
-  Follow(folder.id);
-  FS_ASSIGN_OR_RETURN(const uint64_t head, dependencies_->metadata->PublishedHead(folder.id));
+  if (!observing_) Follow(folder.id);
+  uint64_t head = 0;
+  if (folder.id != 0) {
+    FS_ASSIGN_OR_RETURN(head, dependencies_->metadata->PublishedHead(folder.id));
+  }
   const std::vector<Incarnation> rows = dependencies_->metadata->Incarnations();
   const ResumePoint resume = FindResumePoint(hello.cursor, rows, head);
-  if (!resume.known) ReportLostHistory(hello, resume);
+  if (!resume.known && !observing_) ReportLostHistory(hello, resume);
   session_ = SessionInfo{folder.id,
                          folder.name,
                          hello.agent_id,
@@ -264,7 +282,8 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
                 ChangeFeed::Options{.folder = folder.id,
                                     .agent_id = hello.agent_id,
                                     .incarnation = rows.back().id,
-                                    .after = resume.after},
+                                    .after = observing_ ? 0 : resume.after,
+                                    .inline_chunks = !observing_},
                 head);
   v1::Welcome* welcome = result.outgoing.emplace_back().message.mutable_welcome();
   DescribeServer(dependencies_->metadata->ServerId(), rows, welcome);
@@ -272,12 +291,25 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
   welcome->set_folder_id(folder.id);
   welcome->set_head_version(head);
   welcome->set_cursor_known(resume.known);
-  welcome->set_last_batch(last_batch);
-  dependencies_->log->Info("agent {} ({}) connected to folder {} from {}, at version {} of {}",
-                           hello.agent_name, HexEncode(hello.agent_id), folder.name, address_,
+  welcome->set_last_batch(last_batch_);
+  welcome->set_observing(observing_);
+  const auto rules = folder.rules;
+  welcome->mutable_rules()->set_ignore(rules == nullptr ? "" : *rules);
+  dependencies_->log->Info("agent {} ({}) {} folder {} from {}, at version {} of {}",
+                           hello.agent_name, HexEncode(hello.agent_id),
+                           observing_ ? "looks at" : "connected to", folder.name, address_,
                            resume.after, head);
-  SaveAgent(session_.applied);
-  const uint64_t key = dependencies_->sessions->Open(session_, weak_from_this());
+  uint64_t key = 0;
+  if (!observing_) {
+    SaveAgent(session_.applied);
+    key = dependencies_->sessions->Open(session_, weak_from_this());
+    // Replaced before anybody could tell this session.
+    FS_ASSIGN_OR_RETURN(const FolderInfo now, dependencies_->metadata->GetFolder(folder.id));
+    if (now.rules != rules) {
+      result.outgoing.emplace_back().message.mutable_notice()->mutable_rules()->set_ignore(
+          now.rules == nullptr ? "" : *now.rules);
+    }
+  }
   absl::MutexLock lock(&mutex_);
   session_key_ = key;
   head_ = std::max(head_, head);
@@ -307,7 +339,13 @@ void SyncStream::Follow(FolderId folder) {
   subscription_ = std::move(subscription);
 }
 
+absl::Status SyncStream::CheckObserver(const v1::Commit& message) {
+  if (message.batch() <= last_batch_ && message.inline_chunks().empty()) return absl::OkStatus();
+  return InvalidArgument("a stream that only looks at a folder commits nothing");
+}
+
 absl::Status SyncStream::HandleCommit(v1::Commit&& message, JobResult& result) {
+  if (observing_) FS_RETURN_IF_ERROR(CheckObserver(message));
   FS_ASSIGN_OR_RETURN(const std::vector<StoredChunk> chunks, assembler_.Add(std::move(message)));
   FS_RETURN_IF_ERROR(
       StoreChunks(dependencies_->metadata, dependencies_->chunks, session_.folder, chunks));
@@ -322,6 +360,7 @@ absl::Status SyncStream::HandleCommit(v1::Commit&& message, JobResult& result) {
 }
 
 absl::Status SyncStream::HandleApplied(const v1::Applied& message) {
+  if (observing_) return absl::OkStatus();
   FS_ASSIGN_OR_RETURN(session_.applied, FromProto(message.cursor()));
   session_.last_seen = dependencies_->clock->Now();
   uint64_t key = 0;
@@ -331,6 +370,20 @@ absl::Status SyncStream::HandleApplied(const v1::Applied& message) {
   }
   dependencies_->sessions->SetApplied(key, session_.applied, session_.last_seen);
   if (session_.last_seen - saved_at_ >= kSaveInterval) SaveAgent(session_.applied);
+  return absl::OkStatus();
+}
+
+absl::Status SyncStream::HandleConflicts(const v1::HeldConflicts& message, JobResult& result) {
+  FS_ASSIGN_OR_RETURN(const ConflictReport report, FromProto(message));
+  FS_ASSIGN_OR_RETURN(const ConflictNews news,
+                      dependencies_->metadata->PutConflicts(session_.folder, session_.agent_id,
+                                                            session_.agent_name, report));
+  result.outgoing.emplace_back().message.mutable_held_conflicts_recorded();
+  if (news.held.empty() && news.settled.empty()) return absl::OkStatus();
+  dependencies_->log->Info("folder {}: conflicts held by agent {}: {} new or changed, {} settled",
+                           session_.folder_name, session_.agent_name, news.held.size(),
+                           news.settled.size());
+  dependencies_->conflicts->Announce(session_.folder, news);
   return absl::OkStatus();
 }
 

@@ -43,6 +43,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
 
   void End(const absl::Status& status) override;
   void GoAway(absl::Duration reconnect_after) override;
+  void TellRules(const std::string& rules) override;
 
  private:
   struct Outgoing {
@@ -71,7 +72,10 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   void HandleMessage(JobResult& result);
   absl::Status HandleHello(const v1::Hello& message, JobResult& result);
   absl::Status HandleCommit(v1::Commit&& message, JobResult& result);
+  // Of a stream that only looks.
+  absl::Status CheckObserver(const v1::Commit& message);
   absl::Status HandleApplied(const v1::Applied& message);
+  absl::Status HandleConflicts(const v1::HeldConflicts& message, JobResult& result);
   void ReadFeed(JobResult& result);
 
   absl::StatusOr<FolderInfo> OpenFolder(const std::string& name, bool create);
@@ -89,6 +93,8 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   CommitAssembler assembler_;
   std::optional<ChangeFeed> feed_;
   SessionInfo session_;
+  bool observing_ = false;
+  uint64_t last_batch_ = 0;  // when the stream began
   absl::Time saved_at_ = absl::InfinitePast();
 
   absl::Mutex mutex_;

@@ -119,6 +119,7 @@ class FakeControl final : public SessionControl {
  public:
   void End(const absl::Status& status) override { ended = status; }
   void GoAway(absl::Duration) override { ++asked_to_go; }
+  void TellRules(const std::string&) override {}
   absl::Status ended;
   int asked_to_go = 0;
 };

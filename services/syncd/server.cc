@@ -60,6 +60,7 @@ struct SyncServer::Parts {
   std::unique_ptr<ChunkStore> chunks;
   Hub hub;
   Sessions sessions;
+  ConflictObservers conflicts;
   std::unique_ptr<StagedBytes> staged;
   std::unique_ptr<SyncMetrics> sync_metrics;
   std::unique_ptr<ChunkMetrics> chunk_metrics;
@@ -118,6 +119,7 @@ void SyncServer::Parts::MakeServices() {
                        .chunks = chunks.get(),
                        .hub = &hub,
                        .sessions = &sessions,
+                       .conflicts = &conflicts,
                        .executor = sync_pool.get(),
                        .clock = clock,
                        .log = log,
@@ -134,6 +136,7 @@ void SyncServer::Parts::MakeServices() {
   admin = std::make_unique<AdminService>(AdminDependencies{.metadata = metadata.get(),
                                                            .hub = &hub,
                                                            .sessions = &sessions,
+                                                           .conflicts = &conflicts,
                                                            .executor = sync_pool.get(),
                                                            .clock = clock,
                                                            .log = log,

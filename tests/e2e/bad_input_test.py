@@ -31,7 +31,7 @@ class CommandLineTest(harness.SyncTestCase):
         self.expect(run(SYNCAGENT, "--server", "h:99999", self.base), 2, "--server")
         self.expect(run(SYNCAGENT, "--log-level", "loud", self.base), 2, "--log-level")
         self.expect(run(SYNCAGENT, "--sync", "no-equals-sign"), 2, "FOLDER=DIR")
-        self.expect(run(SYNCAGENT, self.base, env={"SYNCAGENT_SERVER": "bad"}), 2, "--server")
+        self.expect(run(SYNCAGENT, self.base, env={"SYNCAGENT_SERVER": "bad"}), 2, "SYNCAGENT_SERVER")
         self.expect(run(SYNCD, "--no-such-flag"), 2, "no-such-flag")
         self.expect(run(SYNCD, "--listen", "bad"), 2, "listen")
         self.expect(run(SYNCAGENT, "status", self.base), 2, "not a synced directory")

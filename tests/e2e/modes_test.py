@@ -261,7 +261,8 @@ class SpellingTest(OutcomesTestCase):
                             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
                             timeout=10)
                         self.assertEqual(2, result.returncode, result.stdout + result.stderr)
-                        for word in (option, value, *accepted[option]):
+                        said = variable if by_name else option
+                        for word in (said, value, *accepted[option]):
                             self.assertIn(word, result.stderr)
                         self.assertEqual([], os.listdir(directory))
 

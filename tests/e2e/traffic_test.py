@@ -50,8 +50,8 @@ class TrafficTest(harness.SyncTestCase):
     def test_a_timetable_changes_the_rate_of_a_running_agent(self):
         """One minute passes at most: the limit ends at the next."""
         server = self.server()
-        # The start of a minute, 20 to 80 s ahead: the agents are connected by then.
-        soon = time.localtime((time.time() + 20) // 60 * 60 + 60)
+        # The start of a minute, 10 to 70 s ahead: the agents are connected by then.
+        soon = time.localtime((time.time() + 10) // 60 * 60 + 60)
         table = time.strftime("00:00 64k, %H:%M off", soon)
         if soon.tm_hour == 0 and soon.tm_min == 0:
             self.skipTest("midnight is where this timetable begins")
@@ -63,6 +63,46 @@ class TrafficTest(harness.SyncTestCase):
         self.assertIsNone(b.read("large"))
         self.arrives(b, "large", content, 90)
         self.assertGreaterEqual(time.time(), time.mktime(soon) - 1)
+
+    def test_compression_is_a_choice(self):
+        server = self.server()
+        text = b"the same words over and over, number %d\n"
+        content = b"".join(text % number for number in range(30_000))
+        sent = {}
+        for name, flags in (("packed", ()), ("plain", ("--compression", "off"))):
+            agent = self.agent(name, server, folder=name, flags=flags)
+            agent.write("text", content)
+            self.assertEqual(0, subprocess.run([harness.SYNCAGENT, "wait", agent.dir], check=False,
+                                               timeout=60).returncode)
+            sent[name] = agent.metric("filesync_agent_bytes_sent_total")
+        self.assertLess(sent["packed"], len(content) / 4)
+        self.assertGreaterEqual(sent["plain"], len(content))
+
+    def test_one_transfer_at_once(self):
+        _, a, b = self.pair(flags=("--transfers", "1", "--priority", "low"))
+        for number in range(4):
+            a.write(f"large-{number}", os.urandom(3 * MIB))
+            b.write(f"other-{number}", os.urandom(3 * MIB))
+        self.converge(a, b)
+
+    def test_the_more_important_folder_goes_first(self):
+        server = self.server()
+        for name in ("low", "high"):
+            os.makedirs(os.path.join(self.base, name))
+            with open(os.path.join(self.base, name, "large"), "wb") as file:
+                file.write(os.urandom(6 * MIB))
+        config = os.path.join(self.base, "config.toml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f"server = '{server.address}'\nlimit_up = '2M'\n")
+            for name in ("low", "high"):
+                file.write(f"[[folder]]\nname = '{name}'\ndirectory = '{name}'\n"
+                           f"priority = '{name}'\n")
+        process = harness.Process([harness.SYNCAGENT, "--config", config, "--log-level", "debug"],
+                                  os.path.join(self.base, "agent.log"), cwd=self.base)
+        self.addCleanup(process.kill)
+        wait_until(lambda: "[low] sent large" in process.output(), "both are sent", 60)
+        output = process.output()
+        self.assertLess(output.index("[high] sent large"), output.index("[low] sent large"))
 
     def test_wrong_values_are_refused(self):
         for option in ("--limit-up", "--limit-down"):

@@ -65,6 +65,15 @@ RawStream::~RawStream() {
 
 std::optional<v1::Welcome> RawStream::Hello(const std::string& folder, const v1::Cursor& cursor,
                                             bool create) {
+  return Greet(folder, cursor, create, /*observe=*/false);
+}
+
+std::optional<v1::Welcome> RawStream::Observe(const std::string& folder, const v1::Cursor& cursor) {
+  return Greet(folder, cursor, /*create=*/true, /*observe=*/true);
+}
+
+std::optional<v1::Welcome> RawStream::Greet(const std::string& folder, const v1::Cursor& cursor,
+                                            bool create, bool observe) {
   v1::SyncRequest request;
   v1::Hello* hello = request.mutable_hello();
   hello->set_protocol(1);
@@ -72,6 +81,7 @@ std::optional<v1::Welcome> RawStream::Hello(const std::string& folder, const v1:
   hello->set_agent_name("agent-" + agent_id_.substr(0, 1));
   hello->set_folder(folder);
   hello->set_create_folder(create);
+  hello->set_observe(observe);
   *hello->mutable_cursor() = cursor;
   Write(request);
   std::optional<v1::SyncResponse> response = Read();

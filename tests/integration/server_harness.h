@@ -66,6 +66,8 @@ class RawStream {
   // Sends Hello and returns the answer; nullopt when the stream ended instead.
   std::optional<v1::Welcome> Hello(const std::string& folder, const v1::Cursor& cursor = {},
                                    bool create = true);
+  // The same for a stream that only looks.
+  std::optional<v1::Welcome> Observe(const std::string& folder, const v1::Cursor& cursor = {});
   bool Write(const v1::SyncRequest& request) { return stream_->Write(request); }
   std::optional<v1::SyncResponse> Read();
   // Sends one commit and returns its whole answer, with all its parts put together; Changes
@@ -82,6 +84,8 @@ class RawStream {
   int commit_messages() const { return commit_messages_; }
 
  private:
+  std::optional<v1::Welcome> Greet(const std::string& folder, const v1::Cursor& cursor, bool create,
+                                   bool observe);
   grpc::ClientContext context_;
   const std::string agent_id_;
   std::unique_ptr<v1::SyncService::Stub> stub_;

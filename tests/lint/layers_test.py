@@ -33,7 +33,7 @@ FENCES = {
     r"filesync/v1/": ["libs/wire", "services", "agent/engine/grpc_link.cc"],
 }
 TOP_LEVEL = {
-    "CMakeLists.txt", "CMakePresets.json", "protos", "services", "agent", "libs", "deploy",
+    "CMakeLists.txt", "CMakePresets.json", "protos", "services", "agent", "libs", "deploy", "docs",
     "tests", "docker-compose.yml", "README.md", "LICENSE",
 }
 # Calls that name a file by path. Everything outside libs/base goes by directory handle.

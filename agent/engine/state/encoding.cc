@@ -25,6 +25,12 @@ class Reader {
     rest_.remove_prefix(size);
     return taken;
   }
+  uint8_t U8() {
+    const std::string_view bytes = Bytes(1);
+    return ok_ ? static_cast<uint8_t>(bytes.front()) : 0;
+  }
+  // The next byte without taking it; 0 at the end.
+  uint8_t Peek() const { return rest_.empty() ? 0 : static_cast<uint8_t>(rest_.front()); }
   uint32_t U32() {
     const std::string_view bytes = Bytes(4);
     return ok_ ? ReadBigEndian32(bytes.data()) : 0;
@@ -85,9 +91,61 @@ Content ReadContent(Reader& reader) {
   return content;
 }
 
+// Beside the type of an entry that has attributes, which then stand at its end.
+constexpr uint32_t kHasAttributes = 0x100;
+// What attributes say something of.
+constexpr uint8_t kOwner = 1;
+constexpr uint8_t kXattrs = 2;
+// Changes with local metadata; what was written before them begins with a path's length, and so
+// with 0.
+constexpr uint8_t kWithMetadata = 1;
+constexpr uint32_t kUnknownMode = ~uint32_t{0};
+
+void AppendAttributes(std::string& out, const Attributes& attributes) {
+  uint8_t parts = 0;
+  if (attributes.owner != nullptr) parts |= kOwner;
+  if (attributes.xattrs != nullptr) parts |= kXattrs;
+  out.push_back(static_cast<char>(parts));
+  if (attributes.owner != nullptr) {
+    AppendSized(out, attributes.owner->user);
+    AppendSized(out, attributes.owner->group);
+    AppendBigEndian32(out, attributes.owner->uid);
+    AppendBigEndian32(out, attributes.owner->gid);
+  }
+  if (attributes.xattrs == nullptr) return;
+  AppendBigEndian32(out, static_cast<uint32_t>(attributes.xattrs->size()));
+  for (const auto& [name, value] : *attributes.xattrs) {
+    AppendSized(out, name);
+    AppendSized(out, value);
+  }
+}
+
+Attributes ReadAttributes(Reader& reader) {
+  Attributes attributes;
+  const uint8_t parts = reader.U8();
+  if ((parts & kOwner) != 0) {
+    Owner owner;
+    owner.user = std::string(reader.Sized());
+    owner.group = std::string(reader.Sized());
+    owner.uid = reader.U32();
+    owner.gid = reader.U32();
+    attributes.owner = std::make_shared<const Owner>(std::move(owner));
+  }
+  if ((parts & kXattrs) == 0) return attributes;
+  Xattrs xattrs;
+  const uint32_t count = reader.U32();
+  for (uint32_t i = 0; i < count && reader.ok(); ++i) {
+    std::string name(reader.Sized());
+    xattrs[std::move(name)] = std::string(reader.Sized());
+  }
+  attributes.xattrs = std::make_shared<const Xattrs>(std::move(xattrs));
+  return attributes;
+}
+
 void AppendEntry(std::string& out, const Entry& entry) {
   AppendSized(out, entry.path.bytes());
-  AppendBigEndian32(out, static_cast<uint32_t>(entry.type));
+  const bool attributes = entry.attributes.SaySomething();
+  AppendBigEndian32(out, static_cast<uint32_t>(entry.type) | (attributes ? kHasAttributes : 0));
   AppendBigEndian32(out, entry.mode);
   AppendBigEndian64(out, static_cast<uint64_t>(entry.mtime_ns));
   AppendBigEndian64(out, entry.version);
@@ -97,12 +155,14 @@ void AppendEntry(std::string& out, const Entry& entry) {
   AppendSized(out, entry.author);
   AppendBigEndian64(out, static_cast<uint64_t>(entry.committed_at_ns));
   if (entry.type == EntryType::kFile) AppendContent(out, entry.content);
+  if (attributes) AppendAttributes(out, entry.attributes);
 }
 
 Entry ReadEntry(Reader& reader) {
   Entry entry;
   entry.path = reader.Path();
-  entry.type = static_cast<EntryType>(reader.U32());
+  const uint32_t type = reader.U32();
+  entry.type = static_cast<EntryType>(type & ~kHasAttributes);
   entry.mode = reader.U32();
   entry.mtime_ns = static_cast<int64_t>(reader.U64());
   entry.version = reader.U64();
@@ -112,6 +172,7 @@ Entry ReadEntry(Reader& reader) {
   entry.author = std::string(reader.Sized());
   entry.committed_at_ns = static_cast<int64_t>(reader.U64());
   if (entry.type == EntryType::kFile) entry.content = ReadContent(reader);
+  if ((type & kHasAttributes) != 0) entry.attributes = ReadAttributes(reader);
   return entry;
 }
 
@@ -148,8 +209,22 @@ absl::StatusOr<Entry> DecodeEntry(std::string_view bytes) {
   return entry;
 }
 
-std::string EncodePendingChanges(const std::vector<PendingChange>& changes) {
+std::string EncodeAttributes(const Attributes& attributes) {
   std::string out;
+  if (attributes.SaySomething()) AppendAttributes(out, attributes);
+  return out;
+}
+
+absl::StatusOr<Attributes> DecodeAttributes(std::string_view bytes) {
+  if (bytes.empty()) return Attributes();
+  Reader reader(bytes);
+  Attributes attributes = ReadAttributes(reader);
+  FS_RETURN_IF_ERROR(CheckEnd(reader, "owner or extended attributes"));
+  return attributes;
+}
+
+std::string EncodePendingChanges(const std::vector<PendingChange>& changes) {
+  std::string out(1, static_cast<char>(kWithMetadata));
   for (const PendingChange& pending : changes) {
     AppendEntry(out, pending.change.entry);
     AppendBigEndian64(out, pending.change.base_version);
@@ -159,6 +234,8 @@ std::string EncodePendingChanges(const std::vector<PendingChange>& changes) {
     AppendBigEndian64(out, pending.fingerprint.size);
     AppendBigEndian64(out, static_cast<uint64_t>(pending.fingerprint.mtime_ns));
     AppendBigEndian64(out, static_cast<uint64_t>(pending.fingerprint.ctime_ns));
+    AppendBigEndian32(out, pending.local.mode.value_or(kUnknownMode));
+    AppendAttributes(out, pending.local.attributes);
   }
   return out;
 }
@@ -166,6 +243,8 @@ std::string EncodePendingChanges(const std::vector<PendingChange>& changes) {
 absl::StatusOr<std::vector<PendingChange>> DecodePendingChanges(std::string_view bytes) {
   Reader reader(bytes);
   std::vector<PendingChange> changes;
+  const bool with_metadata = reader.Peek() == kWithMetadata;
+  if (with_metadata) (void)reader.U8();
   while (reader.ok() && !reader.AtEnd()) {
     PendingChange pending;
     pending.change.entry = ReadEntry(reader);
@@ -176,6 +255,10 @@ absl::StatusOr<std::vector<PendingChange>> DecodePendingChanges(std::string_view
     pending.fingerprint.size = reader.U64();
     pending.fingerprint.mtime_ns = static_cast<int64_t>(reader.U64());
     pending.fingerprint.ctime_ns = static_cast<int64_t>(reader.U64());
+    if (with_metadata) {
+      if (const uint32_t mode = reader.U32(); mode != kUnknownMode) pending.local.mode = mode;
+      pending.local.attributes = ReadAttributes(reader);
+    }
     changes.push_back(std::move(pending));
   }
   FS_RETURN_IF_ERROR(CheckEnd(reader, "commit"));

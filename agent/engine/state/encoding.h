@@ -20,11 +20,19 @@ absl::StatusOr<Content> DecodeContent(std::string_view bytes);
 std::string EncodeEntry(const Entry& entry);
 absl::StatusOr<Entry> DecodeEntry(std::string_view bytes);
 
+// Empty when they say nothing.
+std::string EncodeAttributes(const Attributes& attributes);
+absl::StatusOr<Attributes> DecodeAttributes(std::string_view bytes);
+
 // One change of a commit that waits for its answer, with the fingerprint that its base row is
 // to get when it is accepted.
 struct PendingChange {
   Change change;
   Fingerprint fingerprint;
+  LocalMetadata local;  // how it stood here with that fingerprint
+  // For who is told of it, and not kept: how much of its content is new, and why it is committed.
+  uint64_t bytes = 0;
+  const char* why = "its answer was lost";
 };
 std::string EncodePendingChanges(const std::vector<PendingChange>& changes);
 absl::StatusOr<std::vector<PendingChange>> DecodePendingChanges(std::string_view bytes);

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <cstring>
+#include <iterator>
 
 #include "agent/engine/state/statement.h"
 #include "libs/base/coding.h"
@@ -11,7 +12,7 @@
 namespace filesync {
 namespace {
 
-constexpr int kSchemaVersion = 3;
+constexpr int kSchemaVersion = 4;
 
 constexpr char kSchema[] = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -20,7 +21,8 @@ CREATE TABLE base (
   size INTEGER NOT NULL, hash BLOB, content BLOB, target BLOB,
   version INTEGER NOT NULL, incarnation BLOB NOT NULL,
   device INTEGER NOT NULL, inode INTEGER NOT NULL, local_size INTEGER NOT NULL,
-  local_mtime INTEGER NOT NULL, local_ctime INTEGER NOT NULL) WITHOUT ROWID;
+  local_mtime INTEGER NOT NULL, local_ctime INTEGER NOT NULL,
+  attributes BLOB, local_mode INTEGER, local_attributes BLOB) WITHOUT ROWID;
 CREATE INDEX base_by_inode ON base (inode);
 CREATE INDEX base_by_hash ON base (hash) WHERE hash IS NOT NULL;
 CREATE TABLE remote (path BLOB PRIMARY KEY, entry BLOB NOT NULL) WITHOUT ROWID;
@@ -37,18 +39,21 @@ CREATE TABLE held (path BLOB PRIMARY KEY, direction INTEGER NOT NULL, loss INTEG
                    version INTEGER NOT NULL) WITHOUT ROWID;
 )sql";
 
-// What brings a state of schema 1 to schema 2.
-constexpr char kSchemaFrom1[] =
+// What brings a state of each schema to the next, from schema 1 on. What stands as blobs says
+// itself what it holds.
+constexpr const char* kSchemaSteps[] = {
     "CREATE TABLE ignored (path BLOB PRIMARY KEY, entry BLOB NOT NULL, base BLOB, "
-    "incarnation BLOB) WITHOUT ROWID;";
-// What brings a state of schema 2 to schema 3.
-constexpr char kSchemaFrom2[] =
+    "incarnation BLOB) WITHOUT ROWID;",
+    "ALTER TABLE base ADD COLUMN attributes BLOB; ALTER TABLE base ADD COLUMN local_mode INTEGER; "
+    "ALTER TABLE base ADD COLUMN local_attributes BLOB;",
     "CREATE TABLE held (path BLOB PRIMARY KEY, direction INTEGER NOT NULL, loss INTEGER NOT NULL, "
-    "verdict INTEGER NOT NULL, winner INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;";
+    "verdict INTEGER NOT NULL, winner INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;",
+};
+static_assert(std::size(kSchemaSteps) == kSchemaVersion - 1);
 
 constexpr char kBaseColumns[] =
     "path, type, mode, mtime, content, target, version, incarnation, device, inode, local_size, "
-    "local_mtime, local_ctime";
+    "local_mtime, local_ctime, attributes, local_mode, local_attributes";
 
 std::string Select(std::string_view rest) {
   return fmt::format("SELECT {} FROM base {}", kBaseColumns, rest);
@@ -114,10 +119,11 @@ absl::Status State::CreateSchema() {
     if (check.Bytes(0) != "ok") return DataLoss("state file: {}", check.Bytes(0));
     return absl::OkStatus();
   }
-  if (version == 1 || version == 2) {
-    return Execute(fmt::format("BEGIN; {} {} PRAGMA user_version={}; COMMIT;",
-                               version == 1 ? kSchemaFrom1 : "", kSchemaFrom2, kSchemaVersion)
-                       .c_str());
+  if (version > 0 && version < kSchemaVersion) {
+    std::string steps;
+    for (int at = version; at < kSchemaVersion; ++at) steps += kSchemaSteps[at - 1];
+    return Execute(
+        fmt::format("BEGIN; {} PRAGMA user_version={}; COMMIT;", steps, kSchemaVersion).c_str());
   }
   if (version != 0) {
     return DataLoss("state file: made by another version of this program (schema {}, this is {})",
@@ -206,6 +212,9 @@ absl::StatusOr<BaseRow> State::ReadBaseRow(Statement& statement) {
   row.fingerprint.size = statement.Number(10);
   row.fingerprint.mtime_ns = static_cast<int64_t>(statement.Number(11));
   row.fingerprint.ctime_ns = static_cast<int64_t>(statement.Number(12));
+  FS_ASSIGN_OR_RETURN(row.entry.attributes, DecodeAttributes(statement.Bytes(13)));
+  if (!statement.IsNull(14)) row.local.mode = static_cast<uint32_t>(statement.Number(14));
+  FS_ASSIGN_OR_RETURN(row.local.attributes, DecodeAttributes(statement.Bytes(15)));
   return row;
 }
 
@@ -241,7 +250,7 @@ absl::Status State::PutBase(const BaseRow& row) {
   std::lock_guard lock(mutex_);
   STATE_PREPARE(statement,
                 "INSERT OR REPLACE INTO base VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
-                "?12, ?13, ?14, ?15)");
+                "?12, ?13, ?14, ?15, ?16, ?17, ?18)");
   const bool is_file = row.entry.type == EntryType::kFile;
   statement.Blob(row.entry.path.SortKey())
       .Int(static_cast<uint64_t>(row.entry.type))
@@ -261,6 +270,20 @@ absl::Status State::PutBase(const BaseRow& row) {
       .Int(row.fingerprint.size)
       .Int(static_cast<uint64_t>(row.fingerprint.mtime_ns))
       .Int(static_cast<uint64_t>(row.fingerprint.ctime_ns));
+  const auto attributes = [&statement](const Attributes& of) {
+    if (of.SaySomething()) {
+      statement.Blob(EncodeAttributes(of));
+    } else {
+      statement.Null();
+    }
+  };
+  attributes(row.entry.attributes);
+  if (row.local.mode.has_value()) {
+    statement.Int(*row.local.mode);
+  } else {
+    statement.Null();
+  }
+  attributes(row.local.attributes);
   return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot write a base");
 }
 
@@ -305,6 +328,14 @@ absl::StatusOr<std::optional<BaseRow>> State::BaseByInode(uint64_t device, uint6
   return std::optional<BaseRow>(std::move(rows.front()));
 }
 
+absl::StatusOr<std::vector<BaseRow>> State::BasesByInode(uint64_t device, uint64_t inode) {
+  std::lock_guard lock(mutex_);
+  static const std::string kSql = Select("WHERE inode = ?1 AND device = ?2");
+  STATE_PREPARE(statement, kSql.c_str());
+  statement.Int(inode).Int(device);
+  return ReadBaseRows(statement);
+}
+
 absl::StatusOr<std::optional<BaseRow>> State::BaseByContent(const ContentHash& hash) {
   std::lock_guard lock(mutex_);
   static const std::string kSql = Select("WHERE hash = ?1 LIMIT 1");
@@ -332,6 +363,11 @@ absl::StatusOr<uint64_t> State::CountTree(const RelPath& path) {
   statement.Blob(key).Blob(key + '\0').Blob(key + '\1');
   if (statement.Step() != SQLITE_ROW) return Error("cannot count a tree");
   return statement.Number(0);
+}
+
+absl::Status State::ForgetLooks() {
+  static_assert(static_cast<int>(EntryType::kFile) == 1);
+  return Execute("UPDATE base SET local_ctime = 0 WHERE type = 1");
 }
 
 absl::Status State::DropAllBases() { return Execute("DELETE FROM base"); }

@@ -33,6 +33,10 @@ struct BaseRow {
   Entry entry;
   std::string incarnation;
   Fingerprint fingerprint;
+  // How the rest of its metadata stood here then. It may differ from the entry's, where the
+  // location can't store that; no mode means the entry's.
+  LocalMetadata local;
+  uint32_t LocalMode() const { return local.mode.value_or(entry.mode); }
 };
 
 // What the folder holds under an ignored name.
@@ -75,6 +79,11 @@ class State {
   static absl::StatusOr<std::unique_ptr<State>> Open(const std::string& path);
   // For status while no agent runs: reads only, changes nothing.
   static absl::StatusOr<std::unique_ptr<State>> OpenReadOnly(const std::string& path);
+  // A copy in memory of the file `name` in `directory`, or an empty state when there is none (or
+  // no directory: ""). Neither it nor anything beside it changes. DataLoss as with Open;
+  // Unavailable when an agent writes to it all the time.
+  static absl::StatusOr<std::unique_ptr<State>> OpenCopy(const std::string& directory,
+                                                         const std::string& name);
   ~State();
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -104,12 +113,17 @@ class State {
   absl::StatusOr<std::vector<BaseRow>> BasePage(const std::optional<RelPath>& after, size_t limit);
   // Some row with this inode; nullopt when none.
   absl::StatusOr<std::optional<BaseRow>> BaseByInode(uint64_t device, uint64_t inode);
+  // The rows of all names of this inode.
+  absl::StatusOr<std::vector<BaseRow>> BasesByInode(uint64_t device, uint64_t inode);
   // Some file row with this content; nullopt when none.
   absl::StatusOr<std::optional<BaseRow>> BaseByContent(const ContentHash& hash);
   absl::StatusOr<BaseCounts> CountBase();
   // How many paths at or below `path` the folder has, as far as known: bases and remote entries.
   absl::StatusOr<uint64_t> CountTree(const RelPath& path);
   absl::Status DropAllBases();
+  // No file looks as it did when it was last in step, so each is read before anything is decided
+  // about it; its row tells its look again when its content turns out to be the same.
+  absl::Status ForgetLooks();
   // Drops the rows that `keep` refuses.
   absl::StatusOr<uint64_t> DropBases(
       const std::function<bool(const std::string& incarnation, uint64_t version)>& keep);
@@ -165,6 +179,7 @@ class State {
  private:
   class Statement;
   explicit State(sqlite3* db) : db_(db) {}
+  absl::Status CopyFrom(State& other);
   absl::Status Execute(const char* sql);
   absl::Status CreateSchema();
   absl::StatusOr<Statement> Prepare(const char* sql);

@@ -2,35 +2,155 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
-#include <stdlib.h>
 
+#include <cstdlib>
 #include <filesystem>
+
+#include "libs/base/coding.h"
+#include "libs/content/hasher.h"
 
 namespace filesync {
 namespace {
 
-// A state that an older program left goes on with what it knows.
-TEST(StateTest, OlderSchemasAreBroughtUpToDate) {
-  std::string directory = testing::TempDir() + "/filesync_state_XXXXXX";
-  ASSERT_NE(mkdtemp(directory.data()), nullptr);
-  const std::string path = directory + "/state.db";
-  const HeldRow row = {.path = RelPath::Parse("a/b").value(),
-                       .direction = HeldRow::Direction::kIncoming,
-                       .version = 5};
-  for (const char* older : {"DROP TABLE held; PRAGMA user_version=2",
-                            "DROP TABLE held; DROP TABLE ignored; PRAGMA user_version=1"}) {
-    ASSERT_TRUE(State::Open(path).value()->SetMeta("key", "kept").ok());
-    sqlite3* db = nullptr;
-    ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(db, older, nullptr, nullptr, nullptr), SQLITE_OK);
-    sqlite3_close(db);
-    const std::unique_ptr<State> state = State::Open(path).value();
-    EXPECT_EQ(state->GetMeta("key").value(), "kept");
-    EXPECT_TRUE(state->AllHeld().value().empty());
-    ASSERT_TRUE(state->PutHeld(row).ok());
-    EXPECT_EQ(state->AllHeld().value().front().path, row.path);
+Entry File(const char* path) {
+  Entry entry;
+  entry.path = RelPath::Parse(path).value();
+  entry.type = EntryType::kFile;
+  entry.mode = 0640;
+  entry.mtime_ns = -5;
+  entry.version = 7;
+  entry.content.hash = ContentHasher().Finish();
+  return entry;
+}
+
+Attributes Full() {
+  return {
+      std::make_shared<const Owner>(Owner{"ann", "staff", 1000, 50}),
+      std::make_shared<const Xattrs>(Xattrs{{"user.a", std::string("\0x", 2)}, {"user.b", ""}})};
+}
+
+TEST(EncodingTest, EntriesWithAndWithoutAttributes) {
+  for (const Attributes& attributes : {Attributes(), Full(), Attributes{Full().owner, nullptr},
+                                       Attributes{nullptr, std::make_shared<const Xattrs>()}}) {
+    Entry entry = File("p");
+    entry.attributes = attributes;
+    const absl::StatusOr<Entry> back = DecodeEntry(EncodeEntry(entry));
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_TRUE(EqualState(*back, entry));
+    const absl::StatusOr<Attributes> alone = DecodeAttributes(EncodeAttributes(attributes));
+    ASSERT_TRUE(alone.ok()) << alone.status();
+    EXPECT_TRUE(SameAttributes(*alone, attributes));
   }
-  std::filesystem::remove_all(directory);
+}
+
+TEST(EncodingTest, DamageIsFound) {
+  Entry entry = File("p");
+  entry.attributes = Full();
+  const std::string bytes = EncodeEntry(entry);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_TRUE(absl::IsDataLoss(DecodeEntry(bytes.substr(0, size)).status())) << size;
+  }
+}
+
+TEST(EncodingTest, CommitsKeepHowThingsStoodHere) {
+  PendingChange pending;
+  pending.change.entry = File("p");
+  pending.change.entry.attributes = Full();
+  pending.change.base_version = 3;
+  pending.fingerprint.inode = 9;
+  pending.local.mode = 0600;
+  pending.local.attributes.owner = std::make_shared<const Owner>(Owner{"", "", 5, 6});
+  const auto back = DecodePendingChanges(EncodePendingChanges({pending, PendingChange(pending)}));
+  ASSERT_TRUE(back.ok()) << back.status();
+  ASSERT_EQ(back->size(), 2U);
+  EXPECT_TRUE(EqualState(back->at(1).change.entry, pending.change.entry));
+  EXPECT_EQ(back->at(1).local.mode, 0600U);
+  EXPECT_TRUE(SameAttributes(back->at(1).local.attributes, pending.local.attributes));
+  EXPECT_TRUE(DecodePendingChanges(EncodePendingChanges({}))->empty());
+}
+
+TEST(EncodingTest, CommitsOfTheSchemaBeforeAreRead) {
+  std::string bytes = EncodeEntry(File("p"));
+  AppendBigEndian64(bytes, 3);
+  AppendBigEndian32(bytes, 0);
+  for (const uint64_t value : {1, 2, 3, 4, 5}) AppendBigEndian64(bytes, value);
+  const auto back = DecodePendingChanges(bytes);
+  ASSERT_TRUE(back.ok()) << back.status();
+  ASSERT_EQ(back->size(), 1U);
+  EXPECT_EQ(back->front().fingerprint.inode, 2U);
+  EXPECT_FALSE(back->front().local.mode.has_value());
+}
+
+class StateTest : public testing::Test {
+ protected:
+  StateTest() { EXPECT_NE(mkdtemp(directory_.data()), nullptr); }
+  ~StateTest() override { std::filesystem::remove_all(directory_); }
+  std::string Path() const { return directory_ + "/state.db"; }
+
+  std::string directory_ = testing::TempDir() + "/filesync_state_XXXXXX";
+};
+
+TEST_F(StateTest, BasesKeepAttributesAndHowTheyStoodHere) {
+  const auto state = State::Open(Path());
+  ASSERT_TRUE(state.ok());
+  BaseRow row;
+  row.entry = File("a");
+  row.entry.attributes = Full();
+  row.local.mode = 0700;
+  row.local.attributes.xattrs = std::make_shared<const Xattrs>();
+  ASSERT_TRUE((*state)->PutBase(row).ok());
+  const auto back = (*state)->GetBase(row.entry.path);
+  ASSERT_TRUE(back.ok() && back->has_value());
+  EXPECT_TRUE(EqualState((*back)->entry, row.entry));
+  EXPECT_EQ((*back)->LocalMode(), 0700U);
+  EXPECT_TRUE(SameAttributes((*back)->local.attributes, row.local.attributes));
+}
+
+constexpr char kNoHeld[] = "DROP TABLE held;";
+constexpr char kNoAttributes[] =
+    "ALTER TABLE base DROP COLUMN attributes; ALTER TABLE base DROP COLUMN local_mode;"
+    "ALTER TABLE base DROP COLUMN local_attributes;";
+constexpr char kNoIgnored[] = "DROP TABLE ignored;";
+
+TEST_F(StateTest, OlderSchemasAreTakenOver) {
+  BaseRow row;
+  row.entry = File("a");
+  const HeldRow held = {.path = RelPath::Parse("a/b").value(),
+                        .direction = HeldRow::Direction::kIncoming,
+                        .version = 5};
+  const std::pair<int, std::string> older[] = {
+      {3, kNoHeld},
+      {2, std::string(kNoHeld) + kNoAttributes},
+      {1, std::string(kNoHeld) + kNoAttributes + kNoIgnored}};
+  for (const auto& [version, changes] : older) {
+    SCOPED_TRACE(version);
+    {
+      const auto state = State::Open(Path());
+      ASSERT_TRUE(state.ok()) << state.status();
+      ASSERT_TRUE((*state)->PutBase(row).ok());
+      ASSERT_TRUE((*state)->SetMeta("key", "kept").ok());
+    }
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(Path().c_str(), &db), SQLITE_OK);
+    const std::string sql = changes + "PRAGMA user_version=" + std::to_string(version);
+    ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+        << sqlite3_errmsg(db);
+    sqlite3_close(db);
+    for (int opened = 0; opened < 2; ++opened) {
+      const auto state = State::Open(Path());
+      ASSERT_TRUE(state.ok()) << state.status();
+      EXPECT_EQ((*state)->GetMeta("key").value(), "kept");
+      const auto back = (*state)->GetBase(row.entry.path);
+      ASSERT_TRUE(back.ok() && back->has_value());
+      EXPECT_TRUE(EqualState((*back)->entry, row.entry));
+      EXPECT_EQ((*back)->LocalMode(), row.entry.mode);
+      ASSERT_TRUE((*state)->PutBase(**back).ok());
+      EXPECT_EQ((*state)->AllHeld().value().size(), static_cast<size_t>(opened));
+      ASSERT_TRUE((*state)->PutHeld(held).ok());
+      EXPECT_EQ((*state)->AllHeld().value().front().path, held.path);
+      EXPECT_TRUE((*state)->IgnoredPage(std::nullopt, 1).value().empty());
+    }
+  }
 }
 
 }  // namespace

@@ -1,0 +1,30 @@
+// ConfigWatcher: notices that a configuration file changed, and reads them all again. Thread-
+// compatible.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "agent/cli/options.h"
+
+namespace filesync {
+
+class ConfigWatcher {
+ public:
+  // `sources` is what was read with these flags.
+  ConfigWatcher(Layer flags, const Sources& sources)
+      : flags_(std::move(flags)), seen_(sources), stamp_(StampOf(sources)) {}
+
+  // True once for every change of a file, including its appearance. Looks at the disk a few times
+  // a second at most.
+  bool Changed(absl::Time now);
+  // Errors: InvalidArgument with file, line and what was expected; the old settings stay good.
+  absl::StatusOr<AgentOptions> Read();
+
+ private:
+  const Layer flags_;
+  Sources seen_;
+  std::string stamp_;
+  absl::Time looked_ = absl::InfinitePast();
+};
+
+}  // namespace filesync
