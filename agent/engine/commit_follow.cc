@@ -43,11 +43,12 @@ bool CommitFlow::FollowsRename(const Situation& situation) {
   return true;
 }
 
-// A file that is missing here and was edited in the folder.
+// A file that is missing here and was edited in the folder; unless the edit waits for a person.
 bool CommitFlow::EditedElsewhere(const Situation& situation) const {
   return ModeFor(*context_, situation) == Mode::kTwoWay && situation.absent() &&
          situation.base.has_value() && situation.base->entry.type == EntryType::kFile &&
          situation.remote.has_value() && situation.remote->type == EntryType::kFile &&
+         !context_->held.WaitsAtOrAbove(situation.path, HeldRow::Direction::kIncoming) &&
          !context_->held.IsUndone(situation.path, HeldRow::Direction::kOutgoing);
 }
 

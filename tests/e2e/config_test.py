@@ -294,6 +294,36 @@ class ReloadTest(harness.SyncTestCase):
         self.arrives(b, "a.log", "hidden")
         self.assertEqual(1, self.syncd.process.output().count("agent A ("))
 
+    def test_a_brake_that_is_lifted_lets_go(self):
+        self.configure("max_delete = '3'")
+        self.start()
+        b = self.peer()
+        for number in range(8):
+            self.a.write(f"file-{number}", "x" * number)
+        self.converge(self.a, b)
+        for number in range(6):
+            os.unlink(self.a.path(f"file-{number}"))
+        wait_until(lambda: self.a.status()["state"].startswith("held"), "A holds them", 30)
+        self.assertEqual(8, len([name for name in os.listdir(b.dir) if name != ".syncagent"]))
+        self.configure("max_delete = 'off'")
+        wait_until(lambda: b.read("file-5") is None, "B follows", 30)
+        self.converge(self.a, b)
+        self.assertEqual(1, self.syncd.process.output().count("agent A ("))
+
+    def test_another_comparison_holds_at_once(self):
+        self.configure("compare = 'size'")
+        self.start()
+        b = self.peer()
+        self.a.write("x", "12345")
+        self.converge(self.a, b)
+        self.process.kill()
+        self.a.write("x", "54321")
+        self.start()
+        wait_until(self.a.in_sync, "A is in sync", 30)
+        self.assertEqual(b"12345", b.read("x"))
+        self.configure("compare = 'hash'")
+        self.arrives(b, "x", "54321")
+
     def test_folders_come_and_go(self):
         self.configure()
         self.start()

@@ -344,6 +344,77 @@ class DryRunTest(DryRunTestCase):
         self.assertEqual(7, result.returncode, result.stdout + result.stderr)
         self.assertIn("was emptied", result.stderr)
 
+    def held(self, *reasons):
+        return [("ACTION_KIND_HOLD", path, "", "", reason + ": waits for a confirmation")
+                for path, reason in reasons]
+
+    def test_what_comes_and_would_be_held_shows_as_held(self):
+        server = self.server()
+        a = self.agent("A", server, start=False)
+        b = self.agent("B", server, start=False)
+        for number in range(20):
+            a.write(f"file-{number:02}", f"content {number}\n" * 30)
+        a.write("large", os.urandom(1 << 20))
+        self.sync(a)
+        self.sync(b)
+        for number in range(5):
+            os.unlink(b.path(f"file-{number:02}"))
+        for name in ("file-05", "file-06", "file-08"):
+            b.write(name, os.urandom(500))  # as if encrypted
+        b.write("large", os.urandom(1 << 20))
+        b.write("file-07", "an edit\n" * 30)
+        self.sync(b, "--max-delete", "off")
+        done, code = self.agree(a.dir, a.folder, "--name", "A", "--max-delete", "3")
+        expected = self.held(*((f"file-{number:02}", "deleted there, 1 of 9 entries")
+                               for number in range(5)),
+                             *((name, "replaced there by something else")
+                               for name in ("file-05", "file-06", "file-08", "large")))
+        expected.append(("ACTION_KIND_RECEIVE", "file-07", "", "240", "changed there"))
+        self.assertEqual((sorted(expected), 4), (done, code))
+        # It stays so, and no dry run decides anything.
+        again = self.agree(a.dir, a.folder, "--name", "A", "--max-delete", "3")
+        self.assertEqual((sorted(expected[:-1]), 4), again)
+        done, code = self.agree(a.dir, a.folder, "--name", "A", "--max-delete", "off")
+        self.assertEqual(0, code)
+        self.assertEqual(9, len(done))
+
+    def test_what_is_replaced_here_and_would_be_held(self):
+        server = self.server()
+        a = self.agent("A", server, start=False)
+        for number in range(10):
+            a.write(f"file-{number}", f"content {number}\n" * 30)
+        self.sync(a)
+        for number in range(5):
+            a.write(f"file-{number}", os.urandom(500))
+        limit = ("--name", "A", "--max-delete", "3")
+        expected = self.held(*((f"file-{number}", "replaced here by something else")
+                               for number in range(5)))
+        self.assertEqual((expected, 4), self.agree(a.dir, a.folder, *limit))
+        done, code = self.agree(a.dir, a.folder, "--name", "A", "--max-delete", "off")
+        self.assertEqual((5, 0), (len(done), code))
+
+    def test_what_one_side_wins(self):
+        server = self.server()
+        for number, flags in enumerate((("--first-sync", "local-wins"),
+                                        ("--first-sync", "remote-wins"), ("--force-upload",),
+                                        ("--force-download",))):
+            with self.subTest(flags=flags):
+                folder = f"folder-{number}"
+                a = self.agent(f"A{number}", server, start=False, folder=folder)
+                b = self.agent(f"B{number}", server, start=False, folder=folder)
+                if "first" not in flags[0]:
+                    self.sync(a)
+                for agent in (a, b):
+                    agent.write("both", f"of {agent.name}, " + "x" * number)
+                    agent.write(f"only-{agent.name}", "1")
+                self.sync(b)
+                flags = ("--name", a.name, *flags)
+                done, code = self.agree(a.dir, folder, *flags)
+                self.assertEqual(4, code)
+                self.assertLessEqual({"ACTION_KIND_HOLD"}, {action[0] for action in done})
+                done, code = self.agree(a.dir, folder, *flags, "--yes")
+                self.assertEqual((2, 0), (len(done), code), done)
+
 
 if __name__ == "__main__":
     unittest.main()
