@@ -71,7 +71,8 @@ class HelpTest(unittest.TestCase):
     def test_wrong_usage_says_what_to_do(self):
         for arguments in (["--nonsense"], ["status"], ["status", "a", "b"], ["ignore"],
                           ["ignore", "test"], ["sync", "--mode"], ["help", "nothing"],
-                          ["completion", "tcsh"], ["completion"], ["wait", "--timeout", "x", "."]):
+                          ["completion", "tcsh"], ["completion"], ["wait", "--timeout", "x", "."],
+                          ["--yes", "status", "."], ["status", "--yes", "."]):
             with self.subTest(arguments=arguments):
                 result = run(*arguments)
                 self.assertEqual(2, result.returncode, result.stdout)
