@@ -129,6 +129,12 @@ LocationSync::~LocationSync() {
   large_up_lane_.reset();
   down_lane_.reset();
   large_down_lane_.reset();
+  // What has uploads under way ends before the link, and the link, whose reader posts to the
+  // mailbox, before that.
+  commit_.reset();
+  gate_.reset();
+  apply_.reset();
+  link_.reset();
 }
 
 absl::Status LocationSync::Begin() {

@@ -163,7 +163,7 @@ class LocationSync final : public LinkListener {
   const LocationSyncOptions options_;
   const std::unique_ptr<LocalDirectory> directory_;
   const std::unique_ptr<State> state_;
-  const std::unique_ptr<ServerLink> link_;
+  std::unique_ptr<ServerLink> link_;
   const bool watches_;
   Clock* const clock_;
   Logger* const log_;

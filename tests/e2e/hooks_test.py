@@ -57,6 +57,7 @@ class HooksTest(harness.SyncTestCase):
                                line["to"] == "e" for line in self.lines()), "told")
         b.write("mine", "x")
         wait_until(lambda: ("sent", "mine") in self.kinds(), "told")
+        self.arrives(a, "mine", "x")
         os.unlink(a.path("mine"))
         wait_until(lambda: ("deleted-here", "mine") in self.kinds(), "told")
         os.unlink(b.path("e/new"))

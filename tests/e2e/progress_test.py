@@ -199,8 +199,8 @@ class EventsTest(harness.SyncTestCase):
         count = 12_000
         for i in range(count):
             a.write(f"d{i % 100}/file-with-a-long-name-{'x' * 150}-{i}", b"")
-        wait_until(lambda: a.in_sync() and int(a.status().get("entries", 0)) == count + 100, "all sent",
-                   180, poll=0.2)
+        wait_until(lambda: a.in_sync() and int(a.status().get("entries", 0)) == count + 100,
+                   "all sent", 180, poll=0.2)
         # Others are answered, and others follow.
         process, lines, thread = self.follow("events", "--json", a.dir)
         wait_until(lambda: lines, "the first line")
