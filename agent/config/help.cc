@@ -76,11 +76,16 @@ std::string ProgramHelp() {
   std::string text =
       "Keeps a directory identical on all hosts that share it, through a server.\n"
       "Example: syncagent --server host:50051 ./dir\n\n";
+  std::string aside;
   for (const CommandDefinition& command : Commands()) {
-    text += fmt::format("  {:<12} {}\n", command.name, command.summary);
+    if (command.aside) {
+      aside += fmt::format(" {}", command.name);
+    } else {
+      text += fmt::format("  {:<12} {}\n", command.name, command.summary);
+    }
   }
-  return text + "\n`syncagent help NAME` explains a command or a topic. Topics:\n " + TopicNames() +
-         "\n";
+  return text + fmt::format("  Also:{}\n\n", aside) +
+         "`syncagent help NAME` explains a command or a topic. Topics:\n " + TopicNames() + "\n";
 }
 
 std::string CommandHelp(const CommandDefinition& command) {

@@ -388,16 +388,19 @@ constexpr CommandDefinition kCommands[] = {
     {.name = "completion",
      .argument = "SHELL",
      .summary = "print completions for bash, zsh or fish",
-     .example = "syncagent completion bash > /etc/bash_completion.d/syncagent"},
+     .example = "syncagent completion bash > /etc/bash_completion.d/syncagent",
+     .aside = true},
     {.name = "man",
      .summary = "print the manual page",
      .example = "syncagent man | man -l -",
+     .aside = true,
      .options = kManOptions},
     {.name = "help",
      .argument = "[NAME]",
      .summary = "explain a command or a topic",
      .details = "Topics gather settings: modes, filters, brake, traffic, metadata, hooks, output.",
-     .example = "syncagent help traffic"},
+     .example = "syncagent help traffic",
+     .aside = true},
 };
 
 constexpr TopicDefinition kTopics[] = {

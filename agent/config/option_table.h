@@ -51,6 +51,7 @@ struct CommandDefinition {
   std::string_view details;
   std::string_view example;
   bool settings = false;  // takes all settings
+  bool aside = false;     // the program's help only names it
   std::span<const OptionDefinition> options;
 };
 
