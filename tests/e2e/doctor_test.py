@@ -111,6 +111,7 @@ class DoctorTest(harness.SyncTestCase):
 class VersionsTest(harness.SyncTestCase):
     def test_what_a_file_was(self):
         server, a, b = self.pair()
+        a.write("stays", "")  # an emptied root is no deletion
         a.write("d/plan.txt", "one")
         self.arrives(b, "d/plan.txt", "one")
         b.write("d/plan.txt", "three!")
