@@ -56,18 +56,21 @@ const FolderTable* FindTable(const Sources& sources, const std::string& director
   return nullptr;
 }
 
+absl::StatusOr<RelPath> ParseSubtree(std::string text) {
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  if (text.starts_with("./")) text.erase(0, 2);
+  absl::StatusOr<RelPath> path = RelPath::Parse(text);
+  if (path.ok() && !path->IsRoot()) return path;
+  return InvalidArgument("expected the path of a subtree, counted from DIR: {}",
+                         path.ok() ? "it is empty" : ToStd(path.status().message()));
+}
+
 absl::StatusOr<std::vector<RelPath>> ReadSubtrees(const SettingReader& reader,
                                                   std::string_view name) {
   std::vector<RelPath> subtrees;
   absl::Status read = reader.Each(name, [&](std::string text) -> absl::Status {
-    while (text.size() > 1 && text.back() == '/') text.pop_back();
-    if (text.starts_with("./")) text.erase(0, 2);
-    absl::StatusOr<RelPath> path = RelPath::Parse(text);
-    if (!path.ok() || path->IsRoot()) {
-      return InvalidArgument("expected the path of a subtree, counted from DIR: {}",
-                             path.ok() ? "it is empty" : ToStd(path.status().message()));
-    }
-    subtrees.push_back(*std::move(path));
+    FS_ASSIGN_OR_RETURN(RelPath path, ParseSubtree(std::move(text)));
+    subtrees.push_back(std::move(path));
     return absl::OkStatus();
   });
   if (!read.ok()) return read;
@@ -297,13 +300,39 @@ absl::StatusOr<AgentOptions> ReadOptions(const Layer& flags, Sources& sources) {
   return options;
 }
 
+namespace {
+
+absl::Status NarrowTo(const std::string& subtree, AgentOptions& options) {
+  if (options.locations.size() != 1) {
+    return InvalidArgument(
+        "--path: several directories are configured; say in which it lies: "
+        "syncagent sync --path SUBTREE DIR");
+  }
+  absl::StatusOr<RelPath> path = ParseSubtree(subtree);
+  if (!path.ok()) return Annotate(path.status(), "--path");
+  LocationSyncOptions& location = options.locations.front().options;
+  location.only = *std::move(path);
+  location.with_subtree = true;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status ReadOwnFlags(const CommandFlags& flags, AgentOptions& options) {
   const bool upload = flags.contains("force-upload");
   const bool download = flags.contains("force-download");
   if (upload && download) {
     return InvalidArgument("--force-upload and --force-download: only one side can win");
   }
+  const auto part = flags.find("path");
+  if (part != flags.end()) {
+    if (upload || download) {
+      return InvalidArgument("--path: the side that wins by force wins all of DIR; leave one out");
+    }
+    FS_RETURN_IF_ERROR(NarrowTo(part->second.back(), options));
+  }
   for (LocationPlan& plan : options.locations) {
+    if (flags.contains("force")) plan.options.max_delete = *BrakeLimit::Parse("off");
     if (upload) plan.options.force = Winner::kLocal;
     if (download) plan.options.force = Winner::kRemote;
     plan.options.losses_agreed = flags.contains("yes");

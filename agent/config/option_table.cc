@@ -260,6 +260,10 @@ constexpr OptionDefinition kSyncOptions[] = {
      .kind = kSwitch,
      .summary = "make DIR what the folder is, whatever it was"},
     kYes,
+    {.name = "force", .kind = kSwitch, .summary = "hold nothing back: the brake is off this once"},
+    {.name = "path",
+     .value = "SUBTREE",
+     .summary = "sync only this part; leave the rest for later"},
     {.name = "dry-run", .kind = kSwitch, .summary = "tell what would be done, and do nothing"},
     {.name = "full", .kind = kSwitch, .summary = "read every file, also those that look unchanged"},
     {.name = "json", .kind = kSwitch, .summary = "tell what was done as protobuf JSON"}};

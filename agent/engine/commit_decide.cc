@@ -299,7 +299,7 @@ void CommitFlow::AddRemoteAside(const Situation& situation, Batch& batch) {
     context_->DirtyAfter(situation.path, absl::Milliseconds(100));
     return;
   }
-  context_->AllowCopy(copy);
+  context_->focus.Add(copy);
   PendingChange directory;
   directory.change.entry = ToEntry(situation.look.entry);
   directory.change.entry.path = situation.path;

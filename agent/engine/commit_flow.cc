@@ -78,6 +78,10 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     return;
   }
   Situation situation = *std::move(examined);
+  if (situation.base.has_value() && context_->focus.OnlyLeads(path)) {
+    context_->Release(path);
+    return;
+  }
   situation.verify = situation.verify || check_all_.contains(path);
   if (context_->filters->IsRuleFile(path)) context_->filters->Reload(path.Parent());
   if (context_->filters->Ignores(path, situation.IsDirectoryAnywhere())) {

@@ -48,6 +48,12 @@ bool CommitFlow::FindMove(Situation& situation, Round& round) {
   if (context_->location->LookAt(old).presence != Look::Presence::kAbsent) return true;
   const bool directory = situation.is_directory();
   if (directory != (from.entry.type == EntryType::kDirectory)) return true;
+  if (!context_->focus.Shows(old)) {
+    // Its going is for an engine that looks there.
+    situation.previous = from;
+    if (!directory) situation.origin = from.entry.content;
+    return true;
+  }
   if (!round.paths.contains(old) && context_->in_flight.Contains(old)) return false;
   if (!directory && TakeEdit(situation, from, round)) return true;
   if (no_move_.contains(situation.path) || no_move_.contains(old)) return true;

@@ -282,7 +282,12 @@ absl::Status CommitFlow::SettleRejected(const Entry& entry, const ChangeOutcome&
         const HeldRow* held = context_->held.Find(parent, HeldRow::Direction::kIncoming);
         // What is to be kept in it keeps a directory that was to be deleted here.
         const bool kept = held != nullptr && held->verdict == HeldRow::Verdict::kNone;
-        if (kept || IsBackup(context_->mode)) FS_RETURN_IF_ERROR(state.DeleteBase(parent));
+        // So does what leads to the part that is looked at.
+        FS_ASSIGN_OR_RETURN(const std::optional<Entry> there, state.GetRemote(parent));
+        const bool leads =
+            context_->focus.OnlyLeads(parent) && there.has_value() && !there->IsLive();
+        const bool needed = kept || leads || IsBackup(context_->mode);
+        if (needed) FS_RETURN_IF_ERROR(state.DeleteBase(parent));
         if (kept) incoming_->Forget(parent);
         context_->Dirty(parent);
       }

@@ -71,6 +71,7 @@ absl::Time ConflictReporter::NextTime() const {
 
 ConflictReport ConflictReporter::Collect() const {
   ConflictReport report;
+  report.within = context_->focus.subtree().value_or(RelPath());
   size_t bytes = 0;
   for (const auto& [path, failure] : context_->failures.all()) {
     if (!failure.held.has_value()) continue;

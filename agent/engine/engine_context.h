@@ -17,6 +17,7 @@
 #include "agent/engine/dirty_queue.h"
 #include "agent/engine/file_preparer.h"
 #include "agent/engine/filters.h"
+#include "agent/engine/focus.h"
 #include "agent/engine/held_paths.h"
 #include "agent/engine/mailbox.h"
 #include "agent/engine/progress.h"
@@ -148,8 +149,8 @@ struct EngineContext {
   absl::flat_hash_map<RelPath, bool> unknown;
   // What is never synced, or could not be stored: each said once.
   absl::flat_hash_set<std::string> said;
-  // When not empty: nothing is looked at but these paths and what they stand in.
-  std::set<RelPath> only;
+  // What is looked at; all, unless an engine was asked for a part.
+  Focus focus;
   // How a person settled what was held there; until the path came right.
   std::map<RelPath, ConflictPolicy> decided;
   // What waits for a person, and what a person said of it.
@@ -169,18 +170,9 @@ struct EngineContext {
   // A reason to halt: nothing is decided any more until it is gone.
   absl::Status halt;
 
-  bool MayLookAt(const RelPath& path) const {
-    return only.empty() || std::any_of(only.begin(), only.end(), [&](const RelPath& wanted) {
-             return wanted.IsAtOrBelow(path);
-           });
-  }
   void Dirty(const RelPath& path) { DirtyAfter(path, absl::ZeroDuration()); }
   void DirtyAfter(const RelPath& path, absl::Duration delay) {
-    if (MayLookAt(path)) dirty.Add(path, clock->Now() + delay);
-  }
-  // A conflict copy belongs to what a person decided about.
-  void AllowCopy(const RelPath& copy) {
-    if (!only.empty()) only.insert(copy);
+    if (focus.Shows(path)) dirty.Add(path, clock->Now() + delay);
   }
   // Ends what Claim began.
   void Release(const RelPath& path) {

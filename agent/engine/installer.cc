@@ -22,7 +22,7 @@ absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEn
                         context.location->Move(local.path, local.fingerprint, copy));
     if (moved.kind != ApplyKind::kApplied) return Aborted("it changed meanwhile");
     context.conflict_origin[copy] = local.path;
-    context.AllowCopy(copy);
+    context.focus.Add(copy);
     ++context.stats.conflicts;
     context.log->Info("conflict: {} was changed here and elsewhere; what was here is now {}",
                       local.path.ForPeople(), copy.ForPeople());

@@ -135,7 +135,7 @@ absl::Status LocationSync::SettleCopy(const RelPath& copy, bool keep_copy) {
   const RelPath parent = copy.Parent();
   FS_RETURN_IF_ERROR(directory_->SyncDirectories(std::span(&parent, 1)));
   context_.Dirty(copy);
-  context_.AllowCopy(original);
+  context_.focus.Add(original);
   if (keep_copy) context_.Dirty(original);
   PublishStatus();
   return absl::OkStatus();
@@ -143,7 +143,7 @@ absl::Status LocationSync::SettleCopy(const RelPath& copy, bool keep_copy) {
 
 // An engine that looks at one path knows nothing of what else is held: it tells of this path alone.
 void LocationSync::ReportConflicts() {
-  if (!options_.only.has_value()) {
+  if (!LooksAtOnePath()) {
     reporter_.Step(!context_.scan_under_way() && apply_->Idle() && commit_->Idle() &&
                    hold_local_until_ == 0 && context_.dirty.size() <= context_.failures.size());
     return;

@@ -90,7 +90,7 @@ absl::Status LocationSync::ReopenFirstSync() {
 // One side has won when all that differed was decided; what comes later is ordinary work.
 void LocationSync::MaybeEndWinner() {
   if (context_.winner == Winner::kNone || !context_.welcome.has_value() || !Settled()) return;
-  if (gate_->waiting() > 0 || incoming_->Busy()) return;
+  if (gate_->waiting() > 0 || incoming_->Busy() || options_.only.has_value()) return;
   if (absl::Status kept = state_->SetMeta(kFirstSyncKey, kFirstSyncDone); !kept.ok()) {
     context_.halt = kept;
     return;
@@ -99,11 +99,15 @@ void LocationSync::MaybeEndWinner() {
   context_.winner_all = false;
 }
 
-// An agent that looks at one path is done with what waits elsewhere.
+// An agent that looks at a part is done with what waits elsewhere.
 bool LocationSync::SomethingHeld() const {
   if (!options_.only.has_value()) return gate_->held().total() + incoming_->held().total() > 0;
-  return context_.held.WaitsAtOrAbove(*options_.only, HeldRow::Direction::kOutgoing) ||
-         context_.held.WaitsAtOrAbove(*options_.only, HeldRow::Direction::kIncoming);
+  const RelPath& part = *options_.only;
+  for (const auto direction : {HeldRow::Direction::kOutgoing, HeldRow::Direction::kIncoming}) {
+    if (context_.held.WaitsAtOrAbove(part, direction)) return true;
+    if (options_.with_subtree && context_.held.WaitsBelow(part, direction)) return true;
+  }
+  return false;
 }
 
 bool LocationSync::Receiving() const {

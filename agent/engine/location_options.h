@@ -44,6 +44,8 @@ struct LocationSyncOptions {
   // When set, nothing is watched, scanned or synced but this path: a conflict that is settled
   // while no agent runs. Everything else that arrives is kept for the next agent.
   std::optional<RelPath> only;
+  // With `only`: what is below it is looked at as well, and is scanned; still not watched.
+  bool with_subtree = false;
   // What the conflict at `only` is settled by.
   std::optional<ConflictPolicy> decision;
   absl::Duration rescan_interval = absl::Hours(1);

@@ -48,7 +48,7 @@ PendingList LocationSync::ListPending(size_t limit) {
   std::set<RelPath> waiting(paths.begin(), paths.end());
   for (const auto& [path, row] : context_.held.all()) {
     // A directory stands for what was in it.
-    const bool waits = row.verdict == HeldRow::Verdict::kNone && context_.MayLookAt(path) &&
+    const bool waits = row.verdict == HeldRow::Verdict::kNone && context_.focus.Shows(path) &&
                        !context_.held.WaitsAtOrAbove(path.Parent(), row.direction);
     if (waits) waiting.insert(path);
   }

@@ -71,11 +71,11 @@ SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) 
   const bool quiet = apply_->Idle() && commit_->Idle() && context_.in_flight.size() == 0 &&
                      cursor.version >= context_.head_version && hold_local_until_ == 0;
   if (!quiet) return SyncState::kSyncing;
-  if (incoming_->Busy() || gate_->HasReplacements() || context_.winner != Winner::kNone) {
-    return SyncState::kSyncing;
-  }
+  if (incoming_->Busy() || gate_->HasReplacements()) return SyncState::kSyncing;
+  // Nobody wins before all was looked at.
+  if (context_.winner != Winner::kNone && !options_.only.has_value()) return SyncState::kSyncing;
   // What is held is known elsewhere before a one-shot run ends.
-  const bool tells = (context_.failures.size() > 0) != options_.only.has_value();
+  const bool tells = (context_.failures.size() > 0) != LooksAtOnePath();
   if (tells && reporter_.Waiting()) return SyncState::kSyncing;
   if (SomethingHeld() && context_.dirty.size() <= context_.failures.size()) {
     return SyncState::kHeld;
@@ -98,6 +98,7 @@ void LocationSync::PublishStatus() {
   const absl::StatusOr<Cursor> cursor = state_->GetCursor();
   status.pending_remote = remote_rows.value_or(0) + apply_->waiting_slices();
   status.state = DeriveState(status.pending_remote, cursor.value_or(Cursor()));
+  if (status.state == SyncState::kInSync) WarnOfNothing();
   // A run that was asked for ends with figures that are true then.
   const bool over = counted_for_ < scan_requests_ &&
                     (status.state == SyncState::kInSync || status.state == SyncState::kIncomplete ||

@@ -1,13 +1,11 @@
 // One location's engine: how it begins, what it watches, and its step.
 
 #include "agent/engine/location_sync.h"
-#include "agent/engine/shelf.h"
 
 #include <pthread.h>
 
 #include <algorithm>
 
-#include "agent/engine/jitter.h"
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
@@ -16,10 +14,8 @@ namespace filesync {
 namespace {
 
 constexpr size_t kCongestedFrom = 200'000;
-constexpr absl::Duration kLimitedRescan = absl::Seconds(15);
 constexpr absl::Duration kHaltRecheck = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
-constexpr absl::Duration kModifyingDelay = absl::Milliseconds(200);
 // How often what came and waits to be judged is looked at.
 constexpr absl::Duration kGateInterval = absl::Milliseconds(100);
 // How soon the trash's limits hold again after something was put there, and how often they are
@@ -142,15 +138,17 @@ absl::Status LocationSync::Begin() {
   FS_RETURN_IF_ERROR(context_.held.Load(state_.get()));
   FS_RETURN_IF_ERROR(CheckStateBelongsHere());
   FS_RETURN_IF_ERROR(BeginWinner());
-  if (options_.read_all) FS_RETURN_IF_ERROR(state_->ForgetLooks());
+  if (options_.read_all) {
+    FS_RETURN_IF_ERROR(state_->ForgetLooks(options_.only.value_or(RelPath())));
+  }
   FS_ASSIGN_OR_RETURN(const Cursor cursor, state_->GetCursor());
   context_.incarnation = cursor.incarnation;
   FS_ASSIGN_OR_RETURN(const auto paused, state_->GetMeta(kPausedKey));
   paused_ = !options_.ignore_pause && paused.has_value() && !paused->empty();
   if (options_.only.has_value()) {
-    context_.only.insert(*options_.only);
+    context_.focus.Narrow(*options_.only, options_.with_subtree);
     if (options_.decision.has_value()) context_.decided[*options_.only] = *options_.decision;
-    scanned_ = true;
+    scanned_ = !options_.with_subtree;
   }
   // What was known and not applied when the agent stopped.
   std::optional<RelPath> after;
@@ -217,7 +215,7 @@ uint64_t LocationSync::RequestScan() {
   const uint64_t number = ++scans_asked_for_;
   context_.mailbox.Post([this, number] {
     // The first scan is about to be asked for.
-    if (next_rescan_ > absl::InfinitePast()) observer_->RequestFullScan();
+    if (next_rescan_ > absl::InfinitePast()) RequestFullScan();
     next_connect_ = absl::InfinitePast();
     scan_requests_ = std::max(scan_requests_, number);
     PublishStatus();
@@ -226,12 +224,12 @@ uint64_t LocationSync::RequestScan() {
 }
 
 void LocationSync::Start() {
-  if (options_.only.has_value()) {
+  if (LooksAtOnePath()) {
     StartEngine();
     return;
   }
   absl::StatusOr<std::unique_ptr<Watcher>> watcher = std::unique_ptr<Watcher>();
-  if (watches_) watcher = directory_->NewWatcher();
+  if (watches_ && !options_.only.has_value()) watcher = directory_->NewWatcher();
   if (!watcher.ok()) {
     log_->Warn("{}: changes are found by scanning only: {}", directory_->description(),
                Describe(watcher.status()));
@@ -259,105 +257,6 @@ void LocationSync::Stop() {
   context_.mailbox.Post([] {});
   if (thread_.joinable()) thread_.join();
   observer_.reset();
-}
-
-ObserverEvents LocationSync::MakeObserverEvents() {
-  ObserverEvents events;
-  events.on_candidates = [this](std::vector<RelPath> paths) {
-    for (const RelPath& path : paths) context_.Dirty(path);
-  };
-  events.on_to_read = [this](std::vector<RelPath> paths) {
-    for (const RelPath& path : paths) {
-      context_.verify.insert(path);
-      context_.Dirty(path);
-    }
-  };
-  events.on_missing = [this](std::vector<RelPath> paths) {
-    for (const RelPath& path : paths) context_.Dirty(path);
-  };
-  events.on_unknown = [this](const RelPath& directory, const absl::Status& why) {
-    if (absl::IsNotFound(why)) {
-      context_.Dirty(directory);
-    } else {
-      context_.Fail(directory, why);
-      context_.unknown[directory] = true;
-    }
-  };
-  events.on_skipped = [this](const std::string& what) { context_.SayOnce("skipped " + what); };
-  events.on_watch = [this](std::vector<WatchEvent> watched) { HandleWatch(watched); };
-  events.on_scanned = [this](const RelPath& directory, const absl::Status& status,
-                             absl::Duration took) {
-    const bool full = directory.IsRoot();
-    if (!status.ok() && !absl::IsCancelled(status)) {
-      if (absl::Status root = directory_->CheckRoot(); !root.ok()) {
-        context_.halt = root;
-      } else if (full) {
-        context_.halt = Annotate(status, "cannot scan");
-      }
-    }
-    if (status.ok()) context_.ForgetUnknown(directory);
-    gate_->Recheck();
-    if (!full) return;
-    scanned_ = scanned_ || status.ok();
-    // Rules may have changed while no agent ran.
-    if (absl::Status shown = Unshelve(context_, RelPath()); !shown.ok()) context_.halt = shown;
-    ++context_.stats.scans;
-    context_.stats.scan_seconds = absl::ToDoubleSeconds(took);
-  };
-  return events;
-}
-
-// Rules changed: what they show now is compared, what they hide now is put away, as the scan
-// meets it.
-void LocationSync::HandleRuleChanges() {
-  for (const RelPath& directory : filters_.TakeChanged()) {
-    log_->Info("{}: the ignore rules of {} changed", directory_->description(),
-               directory.IsRoot() ? "the root" : directory.ForPeople());
-    if (absl::Status shown = Unshelve(context_, directory); !shown.ok()) context_.halt = shown;
-    if (observer_ != nullptr) observer_->RequestScan(directory);
-  }
-}
-
-void LocationSync::HandleWatch(const std::vector<WatchEvent>& events) {
-  for (const WatchEvent& event : events) {
-    switch (event.kind) {
-      case WatchEvent::Kind::kChanged:
-        // Rules may hide their own file and still change.
-        if (filters_.IsRuleFile(event.path)) filters_.Reload(event.path.Parent());
-        if (!filters_.Ignores(event.path, /*is_directory=*/false)) context_.Dirty(event.path);
-        break;
-      case WatchEvent::Kind::kModifying:
-        if (!filters_.Ignores(event.path, /*is_directory=*/false)) {
-          context_.DirtyAfter(event.path, kModifyingDelay);
-        }
-        break;
-      case WatchEvent::Kind::kDirectory:
-        if (filters_.Ignores(event.path, /*is_directory=*/true)) break;
-        if (!event.path.IsRoot()) context_.Dirty(event.path);
-        observer_->RequestScanIfNew(event.path);
-        break;
-      case WatchEvent::Kind::kUncertain:
-        observer_->RequestScan(event.path);
-        break;
-      case WatchEvent::Kind::kOverflow:
-        log_->Warn("{}: too much changed at once to be followed; scanning everything",
-                   directory_->description());
-        RequestFullScan();
-        break;
-      case WatchEvent::Kind::kRootGone:
-        if (absl::Status root = directory_->CheckRoot(); !root.ok()) context_.halt = root;
-        break;
-    }
-  }
-}
-
-void LocationSync::MaybeRescan() {
-  const absl::Time now = clock_->Now();
-  if (now < next_rescan_ || observer_ == nullptr) return;
-  const absl::Duration interval =
-      observer_->WatchLimited() ? kLimitedRescan : options_.rescan_interval;
-  next_rescan_ = now + interval * (0.75 + 0.5 * Jitter());
-  RequestFullScan();
 }
 
 void LocationSync::MaybeLimitTrash() {

@@ -150,9 +150,10 @@ class LocationSync final : public LinkListener {
   bool WorkFlows();
   bool Looking() const;
   void ReportConflicts();
-  void RequestFullScan() {
-    if (observer_ != nullptr) observer_->RequestFullScan();
-  }
+  void RequestFullScan();
+  void WarnOfNothing();
+  // It settles a conflict, and knows nothing of anything else.
+  bool LooksAtOnePath() const { return options_.only.has_value() && !options_.with_subtree; }
   void PublishStatus();
   PendingList ListPending(size_t limit);
   std::optional<PendingPath> Waiting(const RelPath& path);
@@ -189,6 +190,7 @@ class LocationSync final : public LinkListener {
   int failures_in_a_row_ = 0;
   bool ever_connected_ = false;
   bool scanned_ = false;
+  bool warned_ = false;
   // Until the cursor is here nothing local is decided: a first sync compares both sides first.
   uint64_t hold_local_until_ = 0;
   std::string last_error_;

@@ -47,6 +47,7 @@ absl::StatusOr<ConflictNews> WriteConflicts(KvStore* kv, FolderId folder,
     FS_ASSIGN_OR_RETURN(const RelPath path, RelPath::FromSortKey(rows->key().substr(kPathAt)));
     FS_ASSIGN_OR_RETURN(ConflictRecord record,
                         records::DecodeConflict(path, agent_id, rows->value()));
+    if (!path.IsAtOrBelow(report.within)) continue;
     if (path.IsRoot()) {
       omitted_before = record.omitted;
     } else {
@@ -74,7 +75,7 @@ absl::StatusOr<ConflictNews> WriteConflicts(KvStore* kv, FolderId folder,
     batch.Delete(keys::kConflicts, keys::Conflict(folder, agent_id, path));
     news.settled.push_back(std::move(record));
   }
-  if (report.omitted != omitted_before.value_or(0)) {
+  if (report.within.IsRoot() && report.omitted != omitted_before.value_or(0)) {
     const std::string key = keys::Conflict(folder, agent_id, RelPath());
     ConflictRecord rest;
     rest.agent_name = agent_name;

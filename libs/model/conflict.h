@@ -41,6 +41,7 @@ struct ConflictReport {
   std::vector<HeldConflict> conflicts;  // by path, at most kMaxReportedConflicts
   uint64_t omitted = 0;                 // how many more there are
   std::vector<RelPath> settled;         // at most kMaxReportedConflicts
+  RelPath within;                       // it tells of what is at or below this alone
 };
 
 }  // namespace filesync

@@ -82,6 +82,7 @@ void ToProto(const ConflictReport& report, v1::HeldConflicts* proto) {
   }
   proto->set_omitted(report.omitted);
   for (const RelPath& path : report.settled) proto->add_settled(path.bytes());
+  proto->set_within(report.within.bytes());
 }
 
 absl::StatusOr<ConflictReport> FromProto(const v1::HeldConflicts& proto) {
@@ -95,6 +96,9 @@ absl::StatusOr<ConflictReport> FromProto(const v1::HeldConflicts& proto) {
   }
   ConflictReport report;
   report.omitted = proto.omitted();
+  if (!proto.within().empty()) {
+    FS_ASSIGN_OR_RETURN(report.within, PathOf(proto.within()));
+  }
   for (const std::string& bytes : proto.settled()) {
     FS_ASSIGN_OR_RETURN(RelPath path, PathOf(bytes));
     report.settled.push_back(std::move(path));

@@ -365,9 +365,16 @@ absl::StatusOr<uint64_t> State::CountTree(const RelPath& path) {
   return statement.Number(0);
 }
 
-absl::Status State::ForgetLooks() {
+absl::Status State::ForgetLooks(const RelPath& directory) {
   static_assert(static_cast<int>(EntryType::kFile) == 1);
-  return Execute("UPDATE base SET local_ctime = 0 WHERE type = 1");
+  if (directory.IsRoot()) return Execute("UPDATE base SET local_ctime = 0 WHERE type = 1");
+  std::lock_guard lock(mutex_);
+  STATE_PREPARE(statement,
+                "UPDATE base SET local_ctime = 0 "
+                "WHERE type = 1 AND (path = ?1 OR (path > ?2 AND path < ?3))");
+  const std::string key = directory.SortKey();
+  statement.Blob(key).Blob(key + '\0').Blob(key + '\1');
+  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot write the state");
 }
 
 absl::Status State::DropAllBases() { return Execute("DELETE FROM base"); }

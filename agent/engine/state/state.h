@@ -121,9 +121,10 @@ class State {
   // How many paths at or below `path` the folder has, as far as known: bases and remote entries.
   absl::StatusOr<uint64_t> CountTree(const RelPath& path);
   absl::Status DropAllBases();
-  // No file looks as it did when it was last in step, so each is read before anything is decided
-  // about it; its row tells its look again when its content turns out to be the same.
-  absl::Status ForgetLooks();
+  // No file at or below `directory` looks as it did when it was last in step, so each is read
+  // before anything is decided about it; its row tells its look again when its content turns out to
+  // be the same.
+  absl::Status ForgetLooks(const RelPath& directory);
   // Drops the rows that `keep` refuses.
   absl::StatusOr<uint64_t> DropBases(
       const std::function<bool(const std::string& incarnation, uint64_t version)>& keep);
