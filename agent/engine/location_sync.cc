@@ -64,6 +64,13 @@ LocationSync::LocationSync(LocationSyncOptions options, LocationParts parts, Clo
       large_up_lane_(std::make_unique<ThreadPool>("upload-large", 1)),
       down_lane_(std::make_unique<ThreadPool>("download", 1)),
       large_down_lane_(std::make_unique<ThreadPool>("download-lrg", 1)) {
+  // Until the engine tells more.
+  status_.directory = directory_->description();
+  status_.folder = options_.folder;
+  status_.server = options_.server;
+  status_.agent_name = options_.agent_name;
+  status_.mode = options_.mode;
+  status_.state_text = std::string(SyncStateName(status_.state));
   context_.location = directory_.get();
   context_.state = state_.get();
   context_.link = link_.get();
