@@ -22,6 +22,7 @@
 #include "libs/location/posix_file.h"
 #include "libs/location/posix_stat.h"
 #include "libs/location/trash.h"
+#include "libs/location/writable_moment.h"
 
 namespace filesync {
 namespace {
@@ -149,8 +150,11 @@ class PosixDirectory final : public LocalDirectory {
     auto& file = static_cast<PosixStagedFile&>(staged);
     const PutsIntoTrash puts(this, expected.has_value());
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
-    FS_ASSIGN_OR_RETURN(ApplyResult result, placement_.Install(file.name(), file.fd(), parent.get(),
-                                                               std::string(path.Name()), expected));
+    const std::string name(path.Name());
+    FS_ASSIGN_OR_RETURN(ApplyResult result, ChangeWhatIsIn({parent.get()}, [&] {
+                          return placement_.Install(file.name(), file.fd(), parent.get(), name,
+                                                    expected);
+                        }));
     if (result.kind != ApplyKind::kApplied) return result;
     AddAttributes(file.fd(), result);
     file.Installed();
@@ -169,9 +173,10 @@ class PosixDirectory final : public LocalDirectory {
       FS_ASSIGN_OR_RETURN(const UniqueFd link, OpenBeneath(tmp_.get(), name, O_PATH | O_NOFOLLOW));
       FS_RETURN_IF_ERROR(SetModificationTime(link.get(), mtime_ns));
       const PutsIntoTrash puts(this, expected.has_value());
-      FS_ASSIGN_OR_RETURN(
-          ApplyResult installed,
-          placement_.Install(name, link.get(), parent.get(), std::string(path.Name()), expected));
+      const std::string to(path.Name());
+      FS_ASSIGN_OR_RETURN(ApplyResult installed, ChangeWhatIsIn({parent.get()}, [&] {
+                            return placement_.Install(name, link.get(), parent.get(), to, expected);
+                          }));
       if (installed.kind == ApplyKind::kApplied) AddAttributes(link.get(), installed);
       return installed;
     }();
@@ -184,10 +189,9 @@ class PosixDirectory final : public LocalDirectory {
   absl::StatusOr<ApplyResult> MakeDirectory(const RelPath& path, uint32_t mode) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
     const std::string name(path.Name());
-    if (mkdirat(parent.get(), name.c_str(), 0700) != 0 && errno != EEXIST) {
-      return ErrnoStatus(errno, "mkdir");
-    }
-    FS_ASSIGN_OR_RETURN(const UniqueFd fd, OpenBeneath(parent.get(), name, O_PATH | O_NOFOLLOW));
+    FS_ASSIGN_OR_RETURN(const UniqueFd fd, ChangeWhatIsIn({parent.get()}, [&] {
+                          return MakeOrOpen(parent.get(), name);
+                        }));
     FS_ASSIGN_OR_RETURN(struct stat info, StatFd(fd.get()));
     if (!S_ISDIR(info.st_mode)) return SomethingElse();
     AttributeLoss loss;
@@ -253,7 +257,9 @@ class PosixDirectory final : public LocalDirectory {
       return parent.status();
     }
     const PutsIntoTrash puts(this, /*counts=*/true);
-    return placement_.Remove(parent->get(), std::string(path.Name()), expected);
+    return ChangeWhatIsIn({parent->get()}, [&] {
+      return placement_.Remove(parent->get(), std::string(path.Name()), expected);
+    });
   }
 
   absl::StatusOr<ApplyResult> Move(const RelPath& from, const Fingerprint& expected,
@@ -261,16 +267,24 @@ class PosixDirectory final : public LocalDirectory {
     FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
     FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
     const PutsIntoTrash puts(this, /*counts=*/false);
-    return placement_.Move(from_parent.get(), std::string(from.Name()), expected, to_parent.get(),
-                           std::string(to.Name()));
+    // A directory that gets another parent is written to.
+    const absl::StatusOr<UniqueFd> moved =
+        OpenBeneath(root_.get(), from.bytes(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    const int directory = moved.ok() ? moved->get() : -1;
+    return ChangeWhatIsIn({from_parent.get(), to_parent.get(), directory}, [&] {
+      return placement_.Move(from_parent.get(), std::string(from.Name()), expected, to_parent.get(),
+                             std::string(to.Name()));
+    });
   }
 
   absl::StatusOr<ApplyResult> MoveOver(const RelPath& from, const Fingerprint& expected,
                                        const RelPath& to, const Fingerprint& replaced) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
     FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
-    return placement_.MoveOver(from_parent.get(), std::string(from.Name()), expected,
-                               to_parent.get(), std::string(to.Name()), replaced);
+    return ChangeWhatIsIn({from_parent.get(), to_parent.get()}, [&] {
+      return placement_.MoveOver(from_parent.get(), std::string(from.Name()), expected,
+                                 to_parent.get(), std::string(to.Name()), replaced);
+    });
   }
 
   absl::Status SyncDirectories(std::span<const RelPath> directories) override {
@@ -339,6 +353,13 @@ class PosixDirectory final : public LocalDirectory {
    private:
     const absl::ReaderMutexLock lock_;
   };
+
+  static absl::StatusOr<UniqueFd> MakeOrOpen(int parent, const std::string& name) {
+    if (mkdirat(parent, name.c_str(), 0700) != 0 && errno != EEXIST) {
+      return ErrnoStatus(errno, "mkdir");
+    }
+    return OpenBeneath(parent, name, O_PATH | O_NOFOLLOW);
+  }
 
   // Where a file system has no such bits, or the file is another user's, the mode stays what it is.
   static absl::Status SetModeIfAllowed(int fd, uint32_t mode, AttributeLoss& loss) {

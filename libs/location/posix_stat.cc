@@ -105,10 +105,12 @@ bool IsAsExpected(const struct stat& info, const Fingerprint& expected) {
   return now.device == expected.device && now.inode == expected.inode;
 }
 
-absl::Status SetMode(int fd, uint32_t mode) {
+absl::Status SetMode(int fd, uint32_t mode) { return SetModeBits(fd, mode & 0777); }
+
+absl::Status SetModeBits(int fd, uint32_t mode) {
   // fchmod refuses O_PATH handles; the link in /proc leads to the very inode.
   const std::string self = fmt::format("/proc/self/fd/{}", fd);
-  if (fchmodat(AT_FDCWD, self.c_str(), mode & 0777, 0) != 0) return ErrnoStatus(errno, "chmod");
+  if (fchmodat(AT_FDCWD, self.c_str(), mode, 0) != 0) return ErrnoStatus(errno, "chmod");
   return absl::OkStatus();
 }
 

@@ -35,6 +35,8 @@ bool IsAsExpected(const struct stat& info, const Fingerprint& expected);
 // By handle, which may be O_PATH (so no permission to read is needed); the second one also of a
 // symlink itself.
 absl::Status SetMode(int fd, uint32_t mode);
+// The same with the set-id bits and the sticky bit, which SetMode clears.
+absl::Status SetModeBits(int fd, uint32_t mode);
 absl::Status SetModificationTime(int fd, int64_t mtime_ns);
 
 // An mtime as utimensat takes it, leaving the atime alone.

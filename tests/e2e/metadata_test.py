@@ -2,6 +2,7 @@
 import errno
 import os
 import pwd
+import shutil
 import socket
 import stat
 import struct
@@ -268,6 +269,74 @@ class EveryKindTest(MetadataTestCase):
         wait_until(lambda: any(f["path"] == "secret" for f in a.status().get("failedPaths", [])),
                    "status says that it can't be read")
         self.assertFalse(os.path.exists(b.path("secret")))
+
+    def test_directories_that_nobody_may_write_to(self):
+        """As a module cache is; and not by root, whom no mode stops."""
+        os.chmod(self.base, 0o755)
+        directory = os.path.join(self.base, "B")
+        os.makedirs(directory)
+        user = {}
+        if ROOT:
+            os.chown(directory, NOBODY, NOBODY)
+            user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        server = self.server()
+        a = self.agent("A", server, start=False)
+        modes = {"cache": 0o755, "cache/one": 0o555, "cache/one/sub": 0o555, "cache/two": 0o555}
+
+        def seal(agent, mode=None):
+            for name in sorted(modes, reverse=True):
+                if os.path.isdir(agent.path(name)):
+                    os.chmod(agent.path(name), modes[name] if mode is None else mode)
+
+        def sealed(agent):
+            return {name: stat.S_IMODE(os.lstat(agent.path(name)).st_mode) for name in modes}
+
+        a.write("beside", "stays")
+        a.write("cache/two/other", "other")
+        for name in ("cache/one/file", "cache/one/goes", "cache/one/moves", "cache/one/sub/deep"):
+            a.write(name, name)
+            os.chmod(a.path(name), 0o444)
+        os.symlink("file", a.path("cache/one/link"))
+        seal(a)
+        a.start()
+        b = self.agent("B", server, start=False, **user)
+        b.start()
+        self.same(a, b)
+        os.chmod(b.path("cache/two"), 0o2555)
+        # An edit, a new file, a new directory, a rename to another directory, and deletions.
+        a.stop()
+        seal(a, 0o755)
+        for name, data in (("cache/one/file", "edited"), ("cache/two/new", "new"),
+                           ("cache/one/sub/made/x", "x")):
+            if os.path.exists(a.path(name)):
+                os.chmod(a.path(name), 0o644)
+            a.write(name, data)
+        os.rename(a.path("cache/one/moves"), a.path("cache/two/moved"))
+        os.unlink(a.path("cache/one/goes"))
+        os.unlink(a.path("cache/one/link"))
+        os.symlink("sub", a.path("cache/one/link"))
+        seal(a)
+        a.start()
+        self.same(a, b)
+        self.assertEqual(modes, sealed(a))
+        self.assertEqual({**modes, "cache/two": 0o2555}, sealed(b))
+        # One of them gets another parent, which only its owner may do, and all of it goes.
+        a.stop()
+        os.mkdir(a.path("cache/of"))
+        seal(a, 0o755)
+        os.rename(a.path("cache/two"), a.path("cache/of/two"))
+        os.chmod(a.path("cache/of/two"), 0o555)
+        modes["cache/of/two"] = modes.pop("cache/two")
+        seal(a)
+        a.start()
+        self.same(a, b)
+        self.assertEqual({**modes, "cache/of/two": 0o2555}, sealed(b))
+        a.stop()
+        seal(a, 0o755)
+        shutil.rmtree(a.path("cache"))
+        a.start()
+        self.same(a, b)
+        self.assertFalse(os.path.exists(b.path("cache")))
 
 
 FLAGS = ("--preserve", "owner,xattr")
