@@ -145,6 +145,7 @@ grpc::ServerUnaryReactor* AdminService::SetFolderRules(grpc::CallbackServerConte
       }
       rules += line + "\n";
     }
+    absl::MutexLock lock(&rules_mutex_);
     FS_ASSIGN_OR_RETURN(const FolderInfo folder,
                         dependencies_.metadata->SetFolderRules(found.id, rules));
     dependencies_.log->Info("folder {}: {} ignore rules for all agents", folder.name,

@@ -83,6 +83,8 @@ class AdminService final : public v1::AdminService::CallbackService {
 
   const AdminDependencies dependencies_;
   const absl::Time started_at_;
+  // Agents are told of rules in the order in which these were stored.
+  absl::Mutex rules_mutex_;
   absl::Mutex mutex_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::weak_ptr<WatchStream>> watchers_ ABSL_GUARDED_BY(mutex_);

@@ -134,10 +134,17 @@ void SyncStream::GoAway(absl::Duration reconnect_after) {
 void SyncStream::TellRules(const std::string& rules) {
   absl::MutexLock lock(&mutex_);
   if (ending_.has_value()) return;
-  Outgoing notice;
-  notice.message.mutable_notice()->mutable_rules()->set_ignore(rules);
-  outgoing_.push_back(std::move(notice));
+  told_rules_ = rules;
+  // What is being answered may be Hello, whose Welcome goes first.
+  if (!working_) QueueRules();
   Pump();
+}
+
+void SyncStream::QueueRules() {
+  if (!told_rules_.has_value()) return;
+  Outgoing notice;
+  notice.message.mutable_notice()->mutable_rules()->set_ignore(*std::exchange(told_rules_, {}));
+  outgoing_.push_back(std::move(notice));
 }
 
 void SyncStream::EndLocked(const absl::Status& status, bool at_once) {
@@ -201,6 +208,7 @@ void SyncStream::TakeResult(JobResult result) {
       cursor_ = result.looked_through;
     }
     for (Outgoing& outgoing : result.outgoing) outgoing_.push_back(std::move(outgoing));
+    QueueRules();
     // What was decided before is still told; the stream ends after it.
     if (!result.status.ok()) EndLocked(result.status, /*at_once=*/false);
     Pump();

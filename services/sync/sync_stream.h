@@ -66,6 +66,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   void StartJob(void (SyncStream::*job)(JobResult&)) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TakeResult(JobResult result) ABSL_LOCKS_EXCLUDED(mutex_);
   // `at_once`: without waiting for what is being worked on or written.
+  void QueueRules() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndLocked(const absl::Status& status, bool at_once) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // The jobs; on the executor, one at a time.
@@ -107,6 +108,8 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;    // latest that the hub told of
   uint64_t cursor_ ABSL_GUARDED_BY(mutex_) = 0;  // the feed's
   bool welcomed_ ABSL_GUARDED_BY(mutex_) = false;
+  // The folder's ignore rules, to be told after what is being answered.
+  std::optional<std::string> told_rules_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool working_ ABSL_GUARDED_BY(mutex_) = false;
