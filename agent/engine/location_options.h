@@ -39,7 +39,8 @@ struct LocationSyncOptions {
   // Reads every file, whatever its size and times say.
   bool read_all = false;
   // Looks first, receives then and sends last, so that what it does depends on the two sides and
-  // not on which news is faster: for a run that ends by itself.
+  // not on which news is faster: for a run that ends by itself. What changes while it runs is for
+  // the next one, or it would not end where a file is written all the time.
   bool step_by_step = false;
   // When set, nothing is watched, scanned or synced but this path: a conflict that is settled
   // while no agent runs. Everything else that arrives is kept for the next agent.

@@ -236,7 +236,8 @@ void LocationSync::Start() {
     return;
   }
   absl::StatusOr<std::unique_ptr<Watcher>> watcher = std::unique_ptr<Watcher>();
-  if (watches_ && !options_.only.has_value()) watcher = directory_->NewWatcher();
+  const bool follows = watches_ && !options_.step_by_step && !options_.only.has_value();
+  if (follows) watcher = directory_->NewWatcher();
   if (!watcher.ok()) {
     log_->Warn("{}: changes are found by scanning only: {}", directory_->description(),
                Describe(watcher.status()));

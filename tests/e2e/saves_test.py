@@ -1,6 +1,7 @@
 """Saves: the ways programs write files, and what another host sees meanwhile."""
 import os
 import struct
+import subprocess
 import threading
 import time
 import unittest
@@ -98,6 +99,36 @@ class SavesTest(harness.SyncTestCase):
             stop.set()
             writer.join()
         self.converge(a, b)
+
+
+class OneShotTest(harness.SyncTestCase):
+    def test_a_run_ends_though_a_file_is_always_being_written(self):
+        server = self.server()
+        a = self.agent("A", server, start=False)
+        a.write("beside", "beside")
+        a.write("log", "the first line\n")
+        stop = threading.Event()
+
+        def append():
+            with open(a.path("log"), "ab", buffering=0) as log:
+                while not stop.wait(0.02):
+                    log.write(b"a line\n")
+        writer = threading.Thread(target=append)
+        writer.start()
+        try:
+            for _ in range(3):
+                result = subprocess.run(
+                    [harness.SYNCAGENT, "sync", "--server", a.server, a.dir], timeout=120,
+                    stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+                self.assertEqual(0, result.returncode, result.stdout + result.stderr)
+        finally:
+            stop.set()
+            writer.join()
+        b = self.agent("B", server)
+        self.arrives(b, "beside", "beside")
+        # What had been written when the last run looked.
+        wait_until(lambda: (b.read("log") or b"").startswith(b"the first line\na line\n"), "the log")
+        self.assertTrue(a.read("log").startswith(b.read("log")))
 
 
 if __name__ == "__main__":
