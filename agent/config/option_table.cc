@@ -260,7 +260,7 @@ constexpr OptionDefinition kSyncOptions[] = {
      .kind = kSwitch,
      .summary = "make DIR what the folder is, whatever it was"},
     kYes,
-    {.name = "force", .kind = kSwitch, .summary = "hold nothing back: the brake is off this once"},
+    {.name = "force", .kind = kSwitch, .summary = "run without the brake, this once"},
     {.name = "path",
      .value = "SUBTREE",
      .summary = "sync only this part; leave the rest for later"},

@@ -84,6 +84,7 @@ void ApplyFlow::Finish(Round& round) {
         context_->scan_subtree(path);
         return;
       case Installed::Kind::kChanged:
+        context_->FoundChanging(path);
         round.stash.push_back(item.target);
         return;
       case Installed::Kind::kFailed:

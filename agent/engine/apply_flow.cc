@@ -201,7 +201,8 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
 // A directory waits for what is in it, or it would be taken for one that is to be kept.
 bool ApplyFlow::GoesUnasked(const Situation& situation, HeldRow::Loss loss, Winner winner,
                             bool few) {
-  if (winner != Winner::kNone || !few) return false;
+  // Losses other than deletions were not counted before.
+  if (winner != Winner::kNone || !few || !gate_->Few(1)) return false;
   if (situation.is_directory()) {
     const absl::StatusOr<bool> below = context_->state->HasRemoteBelow(situation.path);
     if (!below.ok() || *below) return false;

@@ -124,6 +124,7 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
         break;
       case PreparedFile::Kind::kBusy: {
         context_->Release(path);
+        context_->FoundChanging(path);
         int& attempts = context_->busy[path];
         const absl::Duration wait =
             std::min(absl::Seconds(10), kBusyFirst * (1 << std::min(attempts++, 8)));

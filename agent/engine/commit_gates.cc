@@ -18,8 +18,8 @@ constexpr size_t kAllowedPerStep = 1000;
 // What stands here would take the place of something there that it has nothing to do with.
 bool ReplacesThere(const Situation& situation, Winner winner) {
   if (!situation.present()) return false;
-  if (winner != Winner::kNone) {
-    return situation.remote.has_value() && situation.remote->IsLive() &&
+  if (winner != Winner::kNone && situation.remote.has_value()) {
+    return situation.remote->IsLive() &&
            !EqualContent(situation.LocalEntryNow(), *situation.remote);
   }
   if (!situation.base.has_value() || situation.base->entry.type != EntryType::kFile) return false;
@@ -64,7 +64,11 @@ void CommitFlow::PartMoves(Round& round) {
 bool CommitFlow::PassesGates(const Situation& situation, const Action& action, const Round& round) {
   const RelPath& path = situation.path;
   const HeldRow* held = context_->held.Find(path);
-  if (held != nullptr && held->verdict == HeldRow::Verdict::kUndone) return true;
+  // Only what carries out an undo needs no other word.
+  const bool incoming = held != nullptr && held->direction == HeldRow::Direction::kIncoming;
+  const Action::Kind undoes = incoming ? Action::Kind::kUpload : Action::Kind::kDownload;
+  const bool undone = held != nullptr && held->verdict == HeldRow::Verdict::kUndone;
+  if (undone && action.kind == undoes) return true;
   const Winner winner = WinnerFor(*context_, situation);
   if (action.kind == Action::Kind::kUpload && ReplacesThere(situation, winner)) {
     const DeletionGate::Answer answer = gate_->AskReplacement(path, winner, round.replacements);
@@ -139,7 +143,7 @@ bool CommitFlow::MayRemoveDirectory(const Situation& directory) {
   const auto failed = failures.upper_bound(path);
   if (failed != failures.end() && failed->first.IsAtOrBelow(path)) return true;
   if (!context_->held.WaitsBelow(path, HeldRow::Direction::kIncoming)) {
-    incoming_->PutBack(path, Loss::kDeleted);
+    incoming_->PutBack(path, directory.RemoteVersion());
     return false;
   }
   incoming_->Forget(path);

@@ -162,6 +162,7 @@ void DeletionGate::Forget(const RelPath& path, Loss loss) {
   if (const auto it = seen_.find(path); it != seen_.end() && it->second.loss == loss) {
     if (loss == Loss::kReplaced) --replacements_seen_;
     seen_.erase(it);
+    if (seen_.empty()) first_seen_ = absl::InfiniteFuture();
   }
   if (const auto it = allowed_.find(path); it != allowed_.end() && it->second == loss) {
     allowed_.erase(it);

@@ -93,9 +93,11 @@ std::vector<RelPath> InFlight::Paths() const {
 }
 
 void EngineContext::Fail(const RelPath& path, const absl::Status& why) {
+  // Whoever looks there says so.
+  if (!focus.Shows(path)) return;
   const bool known = failures.all().contains(path);
   const absl::Duration wait = failures.Add(path, why);
-  if (focus.Shows(path)) dirty.Postpone(path, clock->Now() + wait);
+  dirty.Postpone(path, clock->Now() + wait);
   if (known) return;
   log->Warn("{}: {}", path.ForPeople(), ToStd(why.message()));
   Emit({.kind = SyncEvent::Kind::kFailed, .path = path, .why = std::string(ToStd(why.message()))});

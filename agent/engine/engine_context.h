@@ -160,6 +160,8 @@ struct EngineContext {
   Winner winner = Winner::kNone;
   bool winner_all = false;
   bool winner_agreed = false;
+  // How often a path changed while it was decided, since somebody began to win.
+  absl::flat_hash_map<RelPath, int> unsteady;
   // How scans tell that a file needs no look; any thread. What was looked at is judged by all that
   // stat says, and then by its content.
   std::atomic<CompareBy> compare = CompareBy::kQuick;
@@ -173,6 +175,10 @@ struct EngineContext {
   void Dirty(const RelPath& path) { DirtyAfter(path, absl::ZeroDuration()); }
   void DirtyAfter(const RelPath& path, absl::Duration delay) {
     if (focus.Shows(path)) dirty.Add(path, clock->Now() + delay);
+  }
+  // `path` was found changing; it is looked at again.
+  void FoundChanging(const RelPath& path) {
+    if (winner != Winner::kNone) ++unsteady[path];
   }
   // Ends what Claim began.
   void Release(const RelPath& path) {

@@ -44,13 +44,14 @@ std::optional<HeldRow::Loss> IncomingGate::LossOf(const Situation& situation, co
                                                   Winner winner) {
   if (!situation.present()) return std::nullopt;
   if (action.kind == Action::Kind::kDeleteLocal) return Loss::kDeleted;
-  if (action.kind != Action::Kind::kDownload || situation.is_directory() ||
-      !situation.remote.has_value()) {
-    return std::nullopt;
-  }
+  if (action.kind != Action::Kind::kDownload || situation.is_directory()) return std::nullopt;
+  // Where the other side decides about everything, it need not have changed.
+  if (!situation.remote.has_value() && winner == Winner::kNone) return std::nullopt;
+  const Entry there = situation.remote.value_or(SourceOfMirror(situation));
+  if (!there.IsLive()) return std::nullopt;
   const Entry local = situation.LocalEntryNow();
-  if (local.type != situation.remote->type) return Loss::kReplaced;
-  const bool unasked = winner == Winner::kNone || EqualContent(local, *situation.remote);
+  if (local.type != there.type) return Loss::kReplaced;
+  const bool unasked = winner == Winner::kNone || EqualContent(local, there);
   return unasked ? std::nullopt : std::optional<Loss>(Loss::kReplaced);
 }
 
@@ -62,7 +63,9 @@ bool IncomingGate::Holds(const RelPath& path, uint64_t version) const {
 bool IncomingGate::MayApply(const RelPath& path, uint64_t version, Loss loss, Winner winner) {
   if (act_.off() && winner == Winner::kNone) return true;
   // About this very one a person decided already.
-  if (passed_.contains(path) || context_->decided.contains(path)) return true;
+  const auto passed = passed_.find(path);
+  if (passed != passed_.end() && passed->second == version) return true;
+  if (context_->decided.contains(path)) return true;
   const HeldRow* row = context_->held.Find(path, Direction::kIncoming);
   if (row != nullptr && row->version == version && row->verdict == HeldRow::Verdict::kNone)
     return false;
@@ -71,7 +74,7 @@ bool IncomingGate::MayApply(const RelPath& path, uint64_t version, Loss loss, Wi
   if (confirmed || (winner != Winner::kNone && context_->winner_agreed)) {
     if (loss == Loss::kReplaced) return true;
     // Deletions go in their order.
-    allowed_[path] = loss;
+    allowed_[path] = version;
     return false;
   }
   if (allowed_.contains(path)) return false;
@@ -85,6 +88,7 @@ bool IncomingGate::MayApply(const RelPath& path, uint64_t version, Loss loss, Wi
 
 void IncomingGate::Forget(const RelPath& path) {
   seen_.erase(path);
+  if (seen_.empty()) first_seen_ = absl::InfiniteFuture();
   allowed_.erase(path);
   passed_.erase(path);
   const HeldRow* row = context_->held.Find(path, Direction::kIncoming);
@@ -132,7 +136,7 @@ void IncomingGate::Judge(absl::Time now) {
   } else {
     act_.Deleted(losses.deleted, now);
     for (const auto& [path, seen] : seen_) {
-      allowed_[path] = seen.loss;
+      allowed_[path] = seen.version;
       if (seen.loss == Loss::kReplaced) act_.Replaced(path, now);
     }
   }
@@ -161,7 +165,7 @@ std::vector<RelPath> IncomingGate::TakeAllowed(size_t limit) {
   std::vector<RelPath> taken;
   while (!allowed_.empty() && taken.size() < limit) {
     const auto last = std::prev(allowed_.end());
-    passed_.insert(last->first);
+    passed_[last->first] = last->second;
     taken.push_back(last->first);
     allowed_.erase(last);
   }

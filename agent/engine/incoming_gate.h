@@ -46,7 +46,7 @@ class IncomingGate {
   void Step();
   // What may go now: the deepest first, at most `limit`. What can't be applied is put back.
   std::vector<RelPath> TakeAllowed(size_t limit);
-  void PutBack(const RelPath& path, Loss loss) { allowed_[path] = loss; }
+  void PutBack(const RelPath& path, uint64_t version) { allowed_[path] = version; }
   bool HasBelow(const RelPath& directory) const;
   // Something waits to be judged or to go.
   bool Busy() const { return !seen_.empty() || !allowed_.empty(); }
@@ -70,9 +70,9 @@ class IncomingGate {
   Act act_;
   const std::function<bool()> receiving_;
   std::map<RelPath, Seen> seen_;
-  std::map<RelPath, Loss> allowed_;
+  std::map<RelPath, uint64_t> allowed_;  // and the remote entry's version
   // Judged, and on their way.
-  absl::flat_hash_set<RelPath> passed_;
+  absl::flat_hash_map<RelPath, uint64_t> passed_;  // of which version
   HeldCounts held_;
   uint64_t counted_at_ = 0;
   absl::Time last_seen_ = absl::InfinitePast();

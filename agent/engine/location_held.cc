@@ -1,10 +1,18 @@
 // The engine's dealings with a person: what is held is confirmed or undone, and one side is told
 // to win over the other.
 
+#include <algorithm>
+
 #include "agent/engine/location_sync.h"
 #include "libs/base/status.h"
 
 namespace filesync {
+namespace {
+
+// After so many attempts to find a file unwritten, some seconds have gone by.
+constexpr int kUnsteadyForLong = 6;
+
+}  // namespace
 
 void LocationSync::ConfirmHeld() {
   context_.mailbox.Post([this] { Carry("confirmed", context_.held.ConfirmAll()); });
@@ -40,6 +48,7 @@ absl::Status LocationSync::ReleaseHeldByBrake() {
   const std::map<RelPath, HeldRow> rows = context_.held.all();
   for (const auto& [path, row] : rows) {
     if (row.winner != Winner::kNone || row.verdict != HeldRow::Verdict::kNone) continue;
+    if (!path.IsAtOrBelow(options_.only.value_or(RelPath()))) continue;
     FS_RETURN_IF_ERROR(context_.held.Erase(path));
     context_.Dirty(path);
   }
@@ -89,7 +98,13 @@ absl::Status LocationSync::ReopenFirstSync() {
 
 // One side has won when all that differed was decided; what comes later is ordinary work.
 void LocationSync::MaybeEndWinner() {
-  if (context_.winner == Winner::kNone || !context_.welcome.has_value() || !Settled()) return;
+  if (context_.winner == Winner::kNone || !context_.welcome.has_value()) return;
+  // What is being written all the time is merged afterwards: else all that is made here meanwhile
+  // would count as what the other side never had.
+  const auto endless =
+      std::count_if(context_.unsteady.begin(), context_.unsteady.end(),
+                    [](const auto& path) { return path.second >= kUnsteadyForLong; });
+  if (!Settled(static_cast<size_t>(endless))) return;
   if (gate_->waiting() > 0 || incoming_->Busy() || options_.only.has_value()) return;
   if (absl::Status kept = state_->SetMeta(kFirstSyncKey, kFirstSyncDone); !kept.ok()) {
     context_.halt = kept;
@@ -97,6 +112,7 @@ void LocationSync::MaybeEndWinner() {
   }
   context_.winner = Winner::kNone;
   context_.winner_all = false;
+  context_.unsteady.clear();
 }
 
 // An agent that looks at a part is done with what waits elsewhere.
@@ -115,10 +131,11 @@ bool LocationSync::Receiving() const {
   return !apply_->Idle() || !cursor.ok() || cursor->version < context_.head_version;
 }
 
-// Everything known was decided, but for what failed and waits for another try.
-bool LocationSync::Settled() const {
+// Everything known was decided, but for what failed and waits for another try, and as many more.
+bool LocationSync::Settled(size_t undecided) const {
   return !context_.scan_under_way() && hold_local_until_ == 0 && !Receiving() && commit_->Idle() &&
-         context_.in_flight.size() == 0 && context_.dirty.size() <= context_.failures.size();
+         context_.in_flight.size() == 0 &&
+         context_.dirty.size() <= context_.failures.size() + undecided;
 }
 
 }  // namespace filesync

@@ -33,7 +33,7 @@ ObserverEvents LocationSync::MakeObserverEvents() {
       context_.Dirty(directory);
     } else {
       context_.Fail(directory, why);
-      context_.unknown[directory] = true;
+      if (context_.focus.Shows(directory)) context_.unknown[directory] = true;
     }
   };
   events.on_skipped = [this](const std::string& what) { context_.SayOnce("skipped " + what); };
@@ -68,7 +68,14 @@ void LocationSync::HandleRuleChanges() {
     log_->Info("{}: the ignore rules of {} changed", directory_->description(),
                directory.IsRoot() ? "the root" : directory.ForPeople());
     if (absl::Status shown = Unshelve(context_, directory); !shown.ok()) context_.halt = shown;
-    if (observer_ != nullptr) observer_->RequestScan(directory);
+    if (observer_ == nullptr) continue;
+    // Rules above a part hold in it, those beside it don't.
+    const RelPath part = options_.only.value_or(RelPath());
+    if (part.IsAtOrBelow(directory)) {
+      RequestFullScan();
+    } else if (directory.IsAtOrBelow(part)) {
+      observer_->RequestScan(directory);
+    }
   }
 }
 

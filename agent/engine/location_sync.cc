@@ -199,6 +199,8 @@ absl::Status LocationSync::StartOver(std::string_view why) {
   FS_RETURN_IF_ERROR(state_->DropAllRemotes());
   FS_RETURN_IF_ERROR(context_.held.Clear());
   FS_RETURN_IF_ERROR(state_->SetMeta(kFirstSyncKey, kFirstSyncDone));
+  context_.winner = Winner::kNone;
+  context_.winner_all = false;
   FS_RETURN_IF_ERROR(state_->SetCursor(Cursor()));
   FS_RETURN_IF_ERROR(state_->DropPendingBatches());
   context_.agent_id = RandomBytes(16);

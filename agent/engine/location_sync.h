@@ -141,7 +141,7 @@ class LocationSync final : public LinkListener {
   absl::Status ReopenFirstSync();
   void MaybeEndWinner();
   bool Receiving() const;
-  bool Settled() const;
+  bool Settled(size_t undecided) const;
   bool SomethingHeld() const;
   template <typename Result>
   absl::StatusOr<Result> Ask(std::function<Result()> question);

@@ -3,6 +3,7 @@
 #include "agent/engine/local_attributes.h"
 #include "agent/engine/scanner.h"
 #include "libs/base/status.h"
+#include "libs/reconcile/act.h"
 
 namespace filesync {
 namespace {
@@ -163,18 +164,35 @@ Mode ModeFor(const EngineContext& context, const Situation& situation) {
 
 namespace {
 
+// What stands here has nothing to do with what the folder has there.
+bool StillUnrelated(const Situation& situation) {
+  const std::optional<PreparedFile>& file = situation.file;
+  if (!file.has_value() || file->kind != PreparedFile::Kind::kReady) return false;
+  return situation.remote->type != EntryType::kFile ||
+         Unrelated(situation.remote->content, file->content, file->looks);
+}
+
 // What a person undid goes back to what it was, whatever the mode; nullopt: nothing was.
 std::optional<Action> Undo(const EngineContext& context, const Situation& situation) {
   const HeldRow* held = context.held.Find(situation.path);
   if (held == nullptr || held->verdict != HeldRow::Verdict::kUndone) return std::nullopt;
+  const bool there = situation.remote.has_value() && situation.remote->IsLive();
   if (held->direction == HeldRow::Direction::kIncoming) {
-    const bool current = situation.present() && held->version == situation.RemoteVersion();
-    if (!current) return std::nullopt;
+    // Also of a later deletion of the same: what is here was to stay.
+    const bool meant = held->version == situation.RemoteVersion() ||
+                       (held->loss == HeldRow::Loss::kDeleted && !there);
+    if (!situation.present() || !meant) return std::nullopt;
     return Action{Action::Kind::kUpload, false, "what is here was kept"};
   }
-  const bool there = situation.remote.has_value() && situation.remote->IsLive();
-  const bool lost = situation.absent() || held->loss == HeldRow::Loss::kReplaced;
-  if (!there || !lost) return std::nullopt;
+  if (!there) return std::nullopt;
+  if (situation.absent()) return Action{Action::Kind::kDownload, false, "restored"};
+  if (held->loss != HeldRow::Loss::kReplaced) return std::nullopt;
+  // What it was replaced by may hold anything by now.
+  if (situation.is_directory()) {
+    return Action{Action::Kind::kConflictLocalAside, true, "restored; the directory is kept"};
+  }
+  // Nor does it go if it was saved since the decision.
+  if (situation.is_file() && !StillUnrelated(situation)) return std::nullopt;
   return Action{Action::Kind::kDownload, false, "restored"};
 }
 
