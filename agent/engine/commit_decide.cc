@@ -5,6 +5,7 @@
 
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/commit_round.h"
+#include "agent/engine/host_stops.h"
 #include "agent/engine/installer.h"
 #include "agent/engine/local_attributes.h"
 #include "libs/base/status.h"
@@ -142,6 +143,10 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     }
     context_->busy.erase(path);
   }
+  if (context_->suspects_damage && IsDamaged(situation, *context_->location)) {
+    Restore(situation, to_apply);
+    return;
+  }
   const Action action = Decide(*context_, situation);
   situation.why = action.why;
   if (!PassesGates(situation, action, round)) return;
@@ -218,6 +223,19 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
       }
       return;
   }
+}
+
+// The folder's version takes the place of what the host's stop left, which goes to the trash.
+void CommitFlow::Restore(Situation& situation, std::vector<Situation>& to_apply) {
+  if (!situation.remote.has_value()) situation.remote = situation.base->entry;
+  context_->log->Warn("{}: it was damaged when the host stopped; {}", situation.path.ForPeople(),
+                      situation.remote->IsLive() ? "what the folder has is restored"
+                                                 : "it was deleted there since");
+  situation.why = "damaged when the host stopped";
+  situation.look.entry.fingerprint = situation.file->fingerprint;
+  // It is no version that anybody worked with.
+  situation.base.reset();
+  to_apply.push_back(situation);
 }
 
 void CommitFlow::AddUpload(Situation& situation, const Round& round, Batch& batch) {

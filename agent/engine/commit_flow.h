@@ -70,6 +70,7 @@ class CommitFlow {
   void NoteConflict(const RelPath& path, const Action& action);
   void DecideOne(Situation& situation, Round& round, Batch& batch,
                  std::vector<Situation>& to_apply);
+  void Restore(Situation& situation, std::vector<Situation>& to_apply);
   bool ReadAgainToCompare(Situation& situation);
   void AddUpload(Situation& situation, const Round& round, Batch& batch);
   void AddDeletion(const Situation& situation, Batch& batch);

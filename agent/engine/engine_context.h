@@ -167,6 +167,8 @@ struct EngineContext {
   std::atomic<CompareBy> compare = CompareBy::kQuick;
   // Files whose content is to be read though they look unchanged; until they came right.
   absl::flat_hash_set<RelPath> verify;
+  // The host stopped under an agent: what looks damaged since is no edit.
+  bool suspects_damage = false;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.
   std::function<absl::Status()> check_root_for_deletions;
   // A reason to halt: nothing is decided any more until it is gone.

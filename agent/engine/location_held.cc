@@ -115,6 +115,13 @@ void LocationSync::MaybeEndWinner() {
   context_.unsteady.clear();
 }
 
+// What is damaged shows in the first scan, and is dealt with by now.
+void LocationSync::MaybeEndSuspicion() {
+  if (!context_.suspects_damage || !context_.welcome.has_value() || !Settled(0)) return;
+  context_.suspects_damage = false;
+  if (absl::Status noted = host_stops_.Checked(); !noted.ok()) context_.halt = noted;
+}
+
 // An agent that looks at a part is done with what waits elsewhere.
 bool LocationSync::SomethingHeld() const {
   if (!options_.only.has_value()) return gate_->held().total() + incoming_->held().total() > 0;

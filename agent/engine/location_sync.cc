@@ -145,6 +145,9 @@ absl::Status LocationSync::Begin() {
   FS_RETURN_IF_ERROR(context_.held.Load(state_.get()));
   FS_RETURN_IF_ERROR(CheckStateBelongsHere());
   FS_RETURN_IF_ERROR(BeginWinner());
+  // Who looks at a part has not looked at all that may be damaged.
+  if (!options_.only.has_value()) FS_RETURN_IF_ERROR(host_stops_.Begin(state_.get()));
+  context_.suspects_damage = host_stops_.suspects();
   if (options_.read_all) {
     FS_RETURN_IF_ERROR(state_->ForgetLooks(options_.only.value_or(RelPath())));
   }
@@ -265,8 +268,12 @@ void LocationSync::Stop() {
   }
   link_->Shutdown();
   context_.mailbox.Post([] {});
-  if (thread_.joinable()) thread_.join();
+  if (!thread_.joinable()) return;
+  thread_.join();
   observer_.reset();
+  if (const absl::Status ended = host_stops_.End(); !ended.ok()) {
+    log_->Warn("{}: {}", directory_->description(), Describe(ended));
+  }
 }
 
 void LocationSync::MaybeLimitTrash() {
@@ -358,6 +365,7 @@ bool LocationSync::WorkFlows() {
   }
   if (may_commit) moved = commit_->Step() || moved;
   MaybeEndWinner();
+  MaybeEndSuspicion();
   return moved;
 }
 

@@ -19,6 +19,7 @@
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/conflict_reporter.h"
 #include "agent/engine/engine_context.h"
+#include "agent/engine/host_stops.h"
 #include "agent/engine/location_options.h"
 #include "agent/engine/location_parts.h"
 #include "agent/engine/observer.h"
@@ -140,6 +141,7 @@ class LocationSync final : public LinkListener {
   bool Reopens(const HeldRow& row) const;
   absl::Status ReopenFirstSync();
   void MaybeEndWinner();
+  void MaybeEndSuspicion();
   bool Receiving() const;
   bool Settled(size_t undecided) const;
   bool SomethingHeld() const;
@@ -189,6 +191,7 @@ class LocationSync final : public LinkListener {
   std::optional<absl::Duration> asked_to_wait_;
   int failures_in_a_row_ = 0;
   bool ever_connected_ = false;
+  HostStops host_stops_;
   bool scanned_ = false;
   bool warned_ = false;
   // Until the cursor is here nothing local is decided: a first sync compares both sides first.
