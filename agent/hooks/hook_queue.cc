@@ -125,14 +125,11 @@ std::vector<std::string> HookQueue::Environment(const HookPlace& place) const {
   for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
     const std::string_view text = *variable;
     // An agent that a hook starts has hooks of its own only.
-    if (text.starts_with("SYNCAGENT_ON_") || text.starts_with("SYNCAGENT_FOLDER=") ||
-        text.starts_with("SYNCAGENT_DIR=")) {
-      continue;
-    }
+    if (text.starts_with("SYNCAGENT_ON_") || text.starts_with("SYNCAGENT_HOOK_")) continue;
     environment.emplace_back(text);
   }
-  environment.push_back("SYNCAGENT_FOLDER=" + place.folder);
-  environment.push_back("SYNCAGENT_DIR=" + place.directory);
+  environment.push_back("SYNCAGENT_HOOK_FOLDER=" + place.folder);
+  environment.push_back("SYNCAGENT_HOOK_DIR=" + place.directory);
   return environment;
 }
 

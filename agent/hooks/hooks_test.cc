@@ -87,7 +87,7 @@ class HooksTest : public testing::Test {
 
 TEST_F(HooksTest, SyncedRunsOnceWhenAllIsInSync) {
   HookOptions options;
-  options.on_synced = Shell("cat >> out; echo $SYNCAGENT_FOLDER $SYNCAGENT_DIR >> runs");
+  options.on_synced = Shell("cat >> out; echo $SYNCAGENT_HOOK_FOLDER $SYNCAGENT_HOOK_DIR >> runs");
   Hooks hooks(options, &clock_, &log_);
   hooks.OnStatus(name_, Status(SyncState::kInSync));
   hooks.OnEvent(name_, Event(SyncEvent::Kind::kUploaded, "a"));

@@ -24,7 +24,7 @@ class HooksTest(harness.SyncTestCase):
         return path
 
     def recorder(self):
-        return self.script(f"echo \"$SYNCAGENT_FOLDER:$SYNCAGENT_DIR:$#\" >> '{self.calls}'\n"
+        return self.script(f"echo \"$SYNCAGENT_HOOK_FOLDER:$SYNCAGENT_HOOK_DIR:$#\" >> '{self.calls}'\n"
                            f"cat >> '{self.told}'")
 
     def lines(self):
