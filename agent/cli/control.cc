@@ -28,6 +28,8 @@
 namespace filesync {
 namespace {
 
+constexpr int kFirstWordMilliseconds = 2000;
+constexpr absl::Duration kAcceptAgain = absl::Milliseconds(100);
 constexpr char kSocket[] = "control.sock";
 constexpr size_t kMostListed = 20'000;
 constexpr size_t kMessageOverhead = 8;
@@ -77,8 +79,16 @@ class SocketServer final : public ControlServer {
       if (poll(fds, 2, -1) < 0 && errno != EINTR) return;
       if ((fds[0].revents & POLLIN) == 0) continue;
       UniqueFd peer(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (peer.ok()) Answer(std::move(peer));
+      if (peer.ok() && Speaks(peer.get())) Answer(std::move(peer));
+      // Too many files are open: some will be closed.
+      if (!peer.ok() && errno != EINTR) absl::SleepFor(kAcceptAgain);
     }
+  }
+
+  // Somebody who says nothing holds up nobody for long, and the end not at all.
+  bool Speaks(int peer) const {
+    pollfd fds[2] = {{peer, POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+    return poll(fds, 2, kFirstWordMilliseconds) > 0 && fds[1].revents == 0;
   }
 
   void Answer(UniqueFd peer) {

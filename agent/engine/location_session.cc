@@ -9,6 +9,12 @@
 namespace filesync {
 namespace {
 
+// A server that takes the stream and says nothing is not there.
+constexpr absl::Duration kWelcomeWithin = absl::Seconds(15);
+
+}  // namespace
+namespace {
+
 constexpr int kSlicesInQueue = 4;
 constexpr absl::Duration kShortestBackoff = absl::Milliseconds(500);
 constexpr absl::Duration kLongestBackoff = absl::Seconds(60);
@@ -218,6 +224,13 @@ void LocationSync::HoldConnection() {
 
 void LocationSync::MaybeConnect() {
   if (Paused()) return;
+  const bool hopeless =
+      connection_ == Connection::kConnecting && clock_->Now() - connecting_since_ > kWelcomeWithin;
+  if (hopeless) {
+    // Its end is told like that of any other attempt.
+    connecting_since_ = clock_->Now();
+    link_->Disconnect();
+  }
   if (connection_ != Connection::kIdle || clock_->Now() < next_connect_) return;
   absl::StatusOr<Cursor> cursor = state_->GetCursor();
   if (!cursor.ok()) {
@@ -225,6 +238,7 @@ void LocationSync::MaybeConnect() {
     return;
   }
   connection_ = Connection::kConnecting;
+  connecting_since_ = clock_->Now();
   {
     absl::MutexLock lock(&slices_mutex_);
     accepting_ = !stopping_;

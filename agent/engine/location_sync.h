@@ -179,6 +179,7 @@ class LocationSync final : public LinkListener {
 
   enum class Connection : uint8_t { kIdle, kConnecting, kOpen };
   Connection connection_ = Connection::kIdle;
+  absl::Time connecting_since_ = absl::InfinitePast();
   absl::Time next_connect_ = absl::InfinitePast();
   absl::Time next_rescan_ = absl::InfinitePast();
   absl::Time trash_checked_ = absl::InfinitePast();

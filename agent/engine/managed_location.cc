@@ -56,6 +56,21 @@ absl::Status ManagedLocation::With(const std::function<absl::Status(LocationSync
   return use(*sync_);
 }
 
+absl::Status ManagedLocation::Reconfigure(const LocationSyncOptions& options) {
+  FS_RETURN_IF_ERROR(With([&options](LocationSync& sync) {
+    sync.Reconfigure(options);
+    return absl::OkStatus();
+  }));
+  // What it is opened with again, should it have to be.
+  absl::MutexLock lock(&mutex_);
+  options_.sync.policies = options.policies;
+  options_.sync.filters = options.filters;
+  options_.sync.max_delete = options.max_delete;
+  options_.sync.compare = options.compare;
+  options_.sync.compression = options.compression;
+  return absl::OkStatus();
+}
+
 void ManagedLocation::EndRest() {
   if (!std::exchange(resting_, false)) return;
   if (sync_ != nullptr) sync_->EndRest();

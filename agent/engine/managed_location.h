@@ -43,6 +43,8 @@ class ManagedLocation {
   View Look() const;
 
   absl::Status With(const std::function<absl::Status(LocationSync&)>& use) const;
+  // See LocationSync::Reconfigure.
+  absl::Status Reconfigure(const LocationSyncOptions& options);
 
   void SetSchedule(std::optional<CronSchedule> schedule);
   // Rests when all is done until the schedule's next moment, then syncs until all is done.

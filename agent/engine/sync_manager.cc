@@ -437,10 +437,8 @@ void SyncManager::SetLimits(RateTimetable up, RateTimetable down) {
 void SyncManager::SetTransfers(size_t at_once) { impl_->SetTransfers(at_once); }
 
 absl::Status SyncManager::ReconfigureLocation(const LocationSyncOptions& options) {
-  return WithLocation(options.directory, [&options](LocationSync& sync) {
-    sync.Reconfigure(options);
-    return absl::OkStatus();
-  });
+  FS_ASSIGN_OR_RETURN(const auto location, impl_->Find(options.directory));
+  return location->Reconfigure(options);
 }
 
 absl::Status SyncManager::SetSchedule(const std::string& directory,

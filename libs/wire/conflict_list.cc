@@ -60,15 +60,19 @@ absl::StatusOr<v1::ListConflictsResponse> FetchAll(const std::string& server,
   FS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, NewChannel(server));
   const auto admin = v1::AdminService::NewStub(channel);
   v1::ListConflictsResponse all;
+  const auto deadline = std::chrono::system_clock::now() + kDeadline;
   do {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    context.set_deadline(deadline);
     v1::ListConflictsResponse page;
     FS_RETURN_IF_ERROR(Explain(FromGrpc(admin->ListConflicts(&context, request, &page)), server));
     for (v1::ConflictView& view : *page.mutable_conflicts()) {
       *all.add_conflicts() = std::move(view);
     }
     all.set_omitted(all.omitted() + page.omitted());
+    if (page.next_page_token() == request.page_token() && !request.page_token().empty()) {
+      return DataLoss("{} lists conflicts without an end", server);
+    }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
   return all;
