@@ -1,4 +1,5 @@
 #include "agent/cli/ask_commands.h"
+#include "agent/cli/output.h"
 
 #include "absl/strings/numbers.h"
 #include "agent/cli/control.h"
@@ -67,7 +68,7 @@ int RunStatus(const Invocation& asked) {
   const absl::StatusOr<control::v1::Status> status = QueryStatus(asked.argument);
   if (!status.ok()) return Complain(status.status());
   if (asked.Has("json")) return PrintJson(*status);
-  for (const std::string& line : StatusLines(*status)) fmt::print("{}\n", line);
+  for (const std::string& line : StatusLines(*status)) Output("{}\n", line);
   return kExitInSync;
 }
 
@@ -97,15 +98,15 @@ int RunWait(const Invocation& asked) {
       return Complain(Unavailable("no agent runs for {}", directory));
     }
     if (status->state().starts_with(SyncStateName(SyncState::kHalted))) {
-      fmt::print(stderr, "syncagent: {}: {}\n", directory, status->state());
+      Output(stderr, "syncagent: {}: {}\n", directory, status->state());
       return kExitHalted;
     }
     if (status->running() && status->state() == SyncStateName(SyncState::kInSync)) {
       return kExitInSync;
     }
     if (waited >= timeout) {
-      fmt::print(stderr, "syncagent: {} is not in sync after {}: {}\n", directory,
-                 absl::FormatDuration(timeout), status->state());
+      Output(stderr, "syncagent: {} is not in sync after {}: {}\n", directory,
+             absl::FormatDuration(timeout), status->state());
       return kExitSomeFailed;
     }
     clock.Sleep(kPoll);
@@ -131,12 +132,12 @@ int RunIgnoreTest(const Invocation& asked) {
   if (asked.Has("json")) return PrintJson(*verdict);
   const char* is = verdict->ignored() ? "ignored" : "synced";
   if (verdict->source().empty()) {
-    fmt::print("{}: {}, no rule matches\n", EscapeForPeople(path), is);
+    Output("{}: {}, no rule matches\n", EscapeForPeople(path), is);
   } else if (verdict->line() > 0) {
-    fmt::print("{}: {} by {}:{}: {}\n", EscapeForPeople(path), is, verdict->source(),
-               verdict->line(), verdict->rule());
+    Output("{}: {} by {}:{}: {}\n", EscapeForPeople(path), is, verdict->source(), verdict->line(),
+           verdict->rule());
   } else {
-    fmt::print("{}: {} by {}\n", EscapeForPeople(path), is, verdict->source());
+    Output("{}: {} by {}\n", EscapeForPeople(path), is, verdict->source());
   }
   return kExitInSync;
 }

@@ -1,4 +1,5 @@
 #include "agent/cli/ask_conflicts.h"
+#include "agent/cli/output.h"
 
 #include <poll.h>
 #include <termios.h>
@@ -83,10 +84,10 @@ bool ConflictAsker::Ask(SyncManager& manager, const std::string& directory) {
   if (open.empty()) return false;
   const std::map<std::string, std::string> names = RemoteNames(status->server, *status);
   bool decided = false;
-  fmt::print("\n");
+  Output("\n");
   for (size_t i = 0; i < open.size() && !quit_; ++i) {
     const HeldConflict& conflict = *open[i];
-    fmt::print("conflict {} of {}: {}\n", i + 1, open.size(), conflict.path.ForPeople());
+    Output("conflict {} of {}: {}\n", i + 1, open.size(), conflict.path.ForPeople());
     const auto name = names.find(conflict.path.ForPeople());
     ConflictPolicy keep = ConflictPolicy::kManual;
     switch (AskOne(conflict, name != names.end() ? name->second : "")) {
@@ -115,7 +116,7 @@ bool ConflictAsker::Ask(SyncManager& manager, const std::string& directory) {
     if (taken.ok()) {
       decided = true;
     } else {
-      fmt::print("{}\n", ToStd(taken.message()));
+      Output("{}\n", ToStd(taken.message()));
     }
   }
   fflush(stdout);
@@ -124,14 +125,14 @@ bool ConflictAsker::Ask(SyncManager& manager, const std::string& directory) {
 
 ConflictAsker::Answer ConflictAsker::AskOne(const HeldConflict& held,
                                             const std::string& remote_by) {
-  fmt::print("  local   {}\n", ForPeople(ToListed(held.local, "")));
-  fmt::print("  remote  {}\n", ForPeople(ToListed(held.remote, remote_by)));
+  Output("  local   {}\n", ForPeople(ToListed(held.local, "")));
+  Output("  remote  {}\n", ForPeople(ToListed(held.remote, remote_by)));
   while (true) {
-    fmt::print("keep l(ocal), r(emote) or b(oth); s(kip), q(uit)? ");
+    Output("keep l(ocal), r(emote) or b(oth); s(kip), q(uit)? ");
     fflush(stdout);
     const char key = ReadKey();
     const bool shows = key >= ' ' && key <= '~';
-    fmt::print("{}\n", shows ? std::string(1, key) : "");
+    Output("{}\n", shows ? std::string(1, key) : "");
     switch (key) {
       case 'l':
         return Answer::kLocal;

@@ -14,8 +14,8 @@ class ConfigWatcher {
   ConfigWatcher(Layer flags, const Sources& sources)
       : flags_(std::move(flags)), seen_(sources), stamp_(StampOf(sources)) {}
 
-  // True once for every change of a file, including its appearance. Looks at the disk a few times
-  // a second at most.
+  // True once for every change of a file, including its appearance, when it is over. Looks at the
+  // disk a few times a second at most.
   bool Changed(absl::Time now);
   // Errors: InvalidArgument with file, line and what was expected; the old settings stay good.
   absl::StatusOr<AgentOptions> Read();
@@ -24,6 +24,7 @@ class ConfigWatcher {
   const Layer flags_;
   Sources seen_;
   std::string stamp_;
+  std::string changing_;  // the last look's, where it was another
   absl::Time looked_ = absl::InfinitePast();
 };
 

@@ -1,4 +1,5 @@
 #include "agent/cli/conflicts_command.h"
+#include "agent/cli/output.h"
 
 #include "agent/cli/conflict_text.h"
 #include "agent/cli/control.h"
@@ -11,16 +12,16 @@ namespace {
 void Print(const ListedConflict& conflict) {
   const std::string remote = conflict.remote.has_value() ? ForPeople(*conflict.remote) : "nothing";
   if (!conflict.held) {
-    fmt::print("{}  copy of {}, since {}\n", conflict.copy_path, conflict.path,
-               ForPeople(conflict.since));
-    fmt::print("  copy    {}\n", ForPeople(conflict.local));
-    fmt::print("  name    {}\n", remote);
+    Output("{}  copy of {}, since {}\n", conflict.copy_path, conflict.path,
+           ForPeople(conflict.since));
+    Output("  copy    {}\n", ForPeople(conflict.local));
+    Output("  name    {}\n", remote);
     return;
   }
-  fmt::print("{}  held by {}{}, since {}\n", conflict.path, conflict.agent_name,
-             conflict.connected ? "" : " (offline)", ForPeople(conflict.since));
-  fmt::print("  local   {}\n", ForPeople(conflict.local));
-  fmt::print("  remote  {}\n", remote);
+  Output("{}  held by {}{}, since {}\n", conflict.path, conflict.agent_name,
+         conflict.connected ? "" : " (offline)", ForPeople(conflict.since));
+  Output("  local   {}\n", ForPeople(conflict.local));
+  Output("  remote  {}\n", remote);
 }
 
 }  // namespace
@@ -31,12 +32,12 @@ int RunConflicts(const Invocation& asked) {
   const absl::StatusOr<ConflictList> found = FetchConflicts(status->server(), status->folder(), "");
   if (!found.ok()) return Complain(found.status(), kExitUnreachable);
   if (asked.Has("json")) {
-    fmt::print("{}", found->json);
+    Output("{}", found->json);
     return kExitInSync;
   }
   for (const ListedConflict& conflict : found->conflicts) Print(conflict);
-  if (found->omitted > 0) fmt::print("and {} more that are held\n", found->omitted);
-  if (found->conflicts.empty()) fmt::print("no conflicts in folder {}\n", status->folder());
+  if (found->omitted > 0) Output("and {} more that are held\n", found->omitted);
+  if (found->conflicts.empty()) Output("no conflicts in folder {}\n", status->folder());
   return kExitInSync;
 }
 

@@ -1,4 +1,5 @@
 #include "agent/cli/consent.h"
+#include "agent/cli/output.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -42,19 +43,18 @@ bool ConsentAsker::Wants(const std::string& directory, const SyncStatus& status)
 
 bool ConsentAsker::Ask(SyncManager& manager, const std::string& directory,
                        const SyncStatus& status) {
-  fmt::print("{}:\n", EscapeForPeople(status.directory));
+  Output("{}:\n", EscapeForPeople(status.directory));
   const uint64_t there = status.held_deletions + status.held_replacements;
   const uint64_t here = status.held_incoming_deletions + status.held_incoming_replacements;
   if (there > 0) {
-    fmt::print(
-        "  in the folder '{}' this deletes {} entries and replaces {}; its history keeps them\n",
-        EscapeForPeople(status.folder), status.held_deletions, status.held_replacements);
+    Output("  in the folder '{}' this deletes {} entries and replaces {}; its history keeps them\n",
+           EscapeForPeople(status.folder), status.held_deletions, status.held_replacements);
   }
   if (here > 0) {
-    fmt::print("  here this deletes {} entries and replaces {}; the trash keeps them\n",
-               status.held_incoming_deletions, status.held_incoming_replacements);
+    Output("  here this deletes {} entries and replaces {}; the trash keeps them\n",
+           status.held_incoming_deletions, status.held_incoming_replacements);
   }
-  fmt::print("Go on? [y/N] ");
+  Output("Go on? [y/N] ");
   fflush(stdout);
   const Answer answer = ReadAnswer();
   if (answer == Answer::kStop) return false;
@@ -64,7 +64,7 @@ bool ConsentAsker::Ask(SyncManager& manager, const std::string& directory,
     sync.AgreeToLosses();
     return absl::OkStatus();
   });
-  if (!told.ok()) fmt::print("{}\n", ToStd(told.message()));
+  if (!told.ok()) Output("{}\n", ToStd(told.message()));
   return told.ok();
 }
 

@@ -1,4 +1,5 @@
 #include "agent/cli/display.h"
+#include "agent/cli/output.h"
 
 #include <unistd.h>
 
@@ -43,9 +44,9 @@ Display::Display(bool terminal, bool color)
 void Display::Line(FILE* out, const std::string& text) {
   if (terminal_) {
     block_.Hide();
-    fmt::print(out, "{}\n", text);
+    Output(out, "{}\n", text);
   } else {
-    fmt::print(out, "{} {}\n", Timestamp(), text);
+    Output(out, "{} {}\n", Timestamp(), text);
   }
   fflush(out);
   if (terminal_) block_.ShowAgain();

@@ -1,4 +1,5 @@
 #include "agent/cli/doctor_command.h"
+#include "agent/cli/output.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -189,7 +190,7 @@ int RunDoctor(const Invocation& asked) {
     return printed == kExitInSync ? code : printed;
   }
   for (const Finding& finding : report.findings()) {
-    fmt::print("{:<8} {}: {}\n", Word(finding.severity()), finding.subject(), finding.text());
+    Output("{:<8} {}: {}\n", Word(finding.severity()), finding.subject(), finding.text());
   }
   return code;
 }

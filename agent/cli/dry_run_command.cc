@@ -1,4 +1,5 @@
 #include "agent/cli/dry_run_command.h"
+#include "agent/cli/output.h"
 
 #include <fmt/format.h>
 
@@ -23,10 +24,9 @@ LogLevel Quieter(LogLevel level) { return level == LogLevel::kInfo ? LogLevel::k
 class Planner {
  public:
   explicit Planner(LogLevel level)
-      : log_(Quieter(level),
-             [](LogLevel, std::string_view message) {
-               fmt::print(stderr, "syncagent: {}\n", message);
-             }),
+      : log_(
+            Quieter(level),
+            [](LogLevel, std::string_view message) { Output(stderr, "syncagent: {}\n", message); }),
         limits_(&clock_) {}
 
   // Fills `report`; returns what a run would exit with.
@@ -66,10 +66,10 @@ void Print(const control::v1::SyncReport& report) {
     const std::string label =
         report.locations_size() > 1 ? fmt::format("[{}] ", location.folder()) : "";
     for (const control::v1::PlannedAction& action : location.actions()) {
-      fmt::print("{}{}\n", label, DescribePlanned(action));
+      Output("{}{}\n", label, DescribePlanned(action));
     }
-    fmt::print("{}dry run, nothing was done: {}; it would end: {}\n", label,
-               DescribeTotals(location), location.state());
+    Output("{}dry run, nothing was done: {}; it would end: {}\n", label, DescribeTotals(location),
+           location.state());
   }
 }
 
@@ -98,12 +98,12 @@ int RunDryRun(const Invocation& asked) {
   MakeOneShot(*options, asked.Has("full"));
   const absl::StatusOr<control::v1::SyncReport> report = PlanSync(*options);
   if (!report.ok()) {
-    fmt::print(stderr, "syncagent: {}\n", ToStd(report.status().message()));
+    Output(stderr, "syncagent: {}\n", ToStd(report.status().message()));
     return absl::IsInvalidArgument(report.status()) ? kExitUsage : kExitHalted;
   }
   for (const control::v1::LocationReport& location : report->locations()) {
     const bool said = location.last_error().empty() || report->exit_code() == kExitInSync;
-    if (!said) fmt::print(stderr, "syncagent: {}\n", location.last_error());
+    if (!said) Output(stderr, "syncagent: {}\n", location.last_error());
   }
   if (asked.Has("json")) {
     const int printed = PrintJson(*report);

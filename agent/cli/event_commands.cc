@@ -1,4 +1,5 @@
 #include "agent/cli/event_commands.h"
+#include "agent/cli/output.h"
 
 #include <google/protobuf/util/json_util.h>
 #include <unistd.h>
@@ -28,7 +29,7 @@ std::string Stamped(const control::v1::Event& event, const std::string& text) {
 
 // A line to stdout, at once. Not ok: nobody reads it any more.
 absl::Status Say(const std::string& line) {
-  fmt::print("{}\n", line);
+  Output("{}\n", line);
   if (fflush(stdout) != 0) return Cancelled("nobody reads the output");
   return absl::OkStatus();
 }
@@ -71,7 +72,7 @@ int Follow(const std::string& directory, bool status,
            const std::function<absl::Status(const control::v1::Event&)>& take) {
   const absl::Status followed = FollowEvents(directory, status, take);
   if (followed.ok() || absl::IsCancelled(followed)) return kExitInSync;
-  fmt::print(stderr, "syncagent: {}\n", ToStd(followed.message()));
+  Output(stderr, "syncagent: {}\n", ToStd(followed.message()));
   return absl::IsNotFound(followed) ? kExitUsage : kExitSomeFailed;
 }
 

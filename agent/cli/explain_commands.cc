@@ -1,4 +1,5 @@
 #include "agent/cli/explain_commands.h"
+#include "agent/cli/output.h"
 
 #include <unistd.h>
 
@@ -54,7 +55,7 @@ control::v1::SettingValue ToProto(const OptionDefinition& option, const Setting&
 
 void PrintValue(const OptionDefinition& option, const Setting& setting) {
   const std::string line = fmt::format("{} = {}", TomlKey(option), TomlValue(option, setting));
-  fmt::print("{:<40} # {}\n", line, setting.where);
+  Output("{:<40} # {}\n", line, setting.where);
 }
 
 // What is said of a location itself: which folder, and which directory.
@@ -93,8 +94,8 @@ void PrintToml(const Sources& sources, const std::vector<ConfiguredLocation>& lo
     if (!setting.texts.empty()) PrintValue(option, setting);
   }
   for (const ConfiguredLocation& location : locations) {
-    fmt::print("\n[[folder]]\nname = {}\ndirectory = {}\n", TomlText(location.folder),
-               TomlText(location.directory));
+    Output("\n[[folder]]\nname = {}\ndirectory = {}\n", TomlText(location.folder),
+           TomlText(location.directory));
     const SettingReader own(sources, location.table);
     for (const OptionDefinition& option : Settings()) {
       if (!option.per_folder || NamesTheLocation(option)) continue;
@@ -113,12 +114,12 @@ int RunConfig(const Invocation& asked) {
   const absl::StatusOr<std::vector<ConfiguredLocation>> found = FindLocations(*sources);
   const std::vector<ConfiguredLocation> locations =
       found.ok() ? *found : std::vector<ConfiguredLocation>();
-  if (found.ok()) {
-    const absl::Status checked = CheckOptions(*sources).status();
-    if (!checked.ok()) return Refuse(checked);
-  }
+  if (!found.ok() && !absl::IsNotFound(found.status())) return Refuse(found.status());
+  const absl::Status checked =
+      found.ok() ? CheckOptions(*sources).status() : CheckWithoutLocations(*sources);
+  if (!checked.ok()) return Refuse(checked);
   for (const std::string& warning : sources->warnings) {
-    fmt::print(stderr, "syncagent: {}\n", warning);
+    Output(stderr, "syncagent: {}\n", warning);
   }
   if (asked.Has("json")) return PrintJson(Collect(*sources, locations));
   PrintToml(*sources, locations);
@@ -131,12 +132,12 @@ int RunCompletion(const Invocation& asked) {
     return Refuse(InvalidArgument("completion {}: expected bash, zsh or fish",
                                   EscapeForPeople(asked.argument)));
   }
-  fmt::print("{}", *script);
+  Output("{}", *script);
   return kExitInSync;
 }
 
 int RunMan(const Invocation& asked) {
-  fmt::print("{}", asked.Has("markdown") ? Reference() : ManualPage());
+  Output("{}", asked.Has("markdown") ? Reference() : ManualPage());
   return kExitInSync;
 }
 
@@ -146,7 +147,7 @@ int RunHelp(const Invocation& asked) {
     return Refuse(InvalidArgument("help {}: there is no such command or topic",
                                   EscapeForPeople(asked.argument)));
   }
-  fmt::print("{}", *text);
+  Output("{}", *text);
   return kExitInSync;
 }
 

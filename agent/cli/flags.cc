@@ -1,4 +1,5 @@
 #include "agent/cli/flags.h"
+#include "agent/cli/output.h"
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -41,15 +42,15 @@ class FlagParser {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
-      fmt::print("{}", asked_ == nullptr ? ProgramHelp() : CommandHelp(*asked_));
+      Output("{}", asked_ == nullptr ? ProgramHelp() : CommandHelp(*asked_));
       return parsed;
     } catch (const CLI::CallForVersion&) {
-      fmt::print("{}\n", kVersion);
+      Output("{}\n", kVersion);
       return parsed;
     } catch (const CLI::ParseError& error) {
       const CommandDefinition* command = Parsed();
-      fmt::print(stderr, "syncagent: {}\nRun 'syncagent {}--help' for how to use it.\n",
-                 error.what(), command == nullptr ? "" : fmt::format("{} ", command->name));
+      Output(stderr, "syncagent: {}\nRun 'syncagent {}--help' for how to use it.\n", error.what(),
+             command == nullptr ? "" : fmt::format("{} ", command->name));
       parsed.exit_code = kExitUsage;
       return parsed;
     }
@@ -57,8 +58,8 @@ class FlagParser {
     if (parsed.command == nullptr) parsed.command = FindCommand("run");
     for (const Slot& slot : slots_) {
       if (!IsMisplaced(slot, *parsed.command)) continue;
-      fmt::print(stderr, "syncagent: --{}: '{}' does not take it\n", slot.option->name,
-                 parsed.command->name);
+      Output(stderr, "syncagent: --{}: '{}' does not take it\n", slot.option->name,
+             parsed.command->name);
       parsed.exit_code = kExitUsage;
       return parsed;
     }
@@ -128,7 +129,8 @@ class FlagParser {
 
   // It stands before a command that is not asked this.
   bool IsMisplaced(const Slot& slot, const CommandDefinition& command) const {
-    if (slot.is_setting || slot.app != &app_ || !IsGiven(slot)) return false;
+    if (slot.app != &app_ || !IsGiven(slot)) return false;
+    if (slot.is_setting) return !command.settings;
     return std::none_of(
         command.options.begin(), command.options.end(),
         [&](const OptionDefinition& option) { return option.name == slot.option->name; });
@@ -140,8 +142,11 @@ class FlagParser {
     std::vector<std::string> texts = slot.texts;
     if (option.kind == ValueKind::kSwitch) texts = {slot.on ? "true" : "false"};
     if (slot.is_setting) {
-      // What stands after the command comes later and decides.
-      parsed.settings[option.name] = {std::move(texts), fmt::format("--{}", option.name)};
+      // What stands after the command comes later and decides, or is more.
+      Setting& setting = parsed.settings[option.name];
+      if (!option.repeatable) setting.texts.clear();
+      std::move(texts.begin(), texts.end(), std::back_inserter(setting.texts));
+      setting.where = fmt::format("--{}", option.name);
     } else if (slot.app->parsed() && (option.kind != ValueKind::kSwitch || slot.on)) {
       parsed.flags[option.name] = std::move(texts);
     }

@@ -1,4 +1,5 @@
 #include "agent/cli/list_command.h"
+#include "agent/cli/output.h"
 
 #include <fmt/format.h>
 
@@ -34,7 +35,7 @@ absl::StatusOr<control::v1::PendingReport> FindOut(AgentOptions options, const S
   report.mutable_pending()->Swap(found.mutable_actions());
   code = plan.exit_code();
   const bool failed = code == kExitUnreachable || code == kExitHalted;
-  if (failed) fmt::print(stderr, "syncagent: {}\n", found.last_error());
+  if (failed) Output(stderr, "syncagent: {}\n", found.last_error());
   if (!failed) code = kExitInSync;
   return report;
 }
@@ -60,11 +61,11 @@ int RunList(const Invocation& asked) {
     return printed == kExitInSync ? code : printed;
   }
   for (const control::v1::PlannedAction& action : report->pending()) {
-    fmt::print("{}\n", DescribePending(action));
+    Output("{}\n", DescribePending(action));
   }
   const uint64_t more = report->total() - report->pending_size();
-  if (more > 0) fmt::print("and {} more\n", more);
-  if (report->total() == 0) fmt::print("nothing waits ({})\n", report->state());
+  if (more > 0) Output("and {} more\n", more);
+  if (report->total() == 0) Output("nothing waits ({})\n", report->state());
   return code;
 }
 

@@ -6,9 +6,11 @@
 #include "agent/cli/conflicts_command.h"
 #include "agent/cli/doctor_command.h"
 #include "agent/cli/event_commands.h"
+#include "agent/cli/exit_code.h"
 #include "agent/cli/explain_commands.h"
 #include "agent/cli/invocation.h"
 #include "agent/cli/list_command.h"
+#include "agent/cli/output.h"
 #include "agent/cli/resolve_command.h"
 #include "agent/cli/run_command.h"
 #include "agent/cli/versions_command.h"
@@ -42,5 +44,12 @@ int main(int argc, char** argv) {
   if (!parsed.run) return parsed.exit_code;
   const filesync::Invocation asked = {parsed.command, std::move(parsed.argument),
                                       std::move(parsed.settings), std::move(parsed.flags)};
-  return CommandFunctions().at(asked.command->name)(asked);
+  const int code = CommandFunctions().at(asked.command->name)(asked);
+  // Data that is not all there must not look like all there is. What an agent says while it works
+  // is no data.
+  const bool works = asked.command->name == "run" || asked.command->name == "sync";
+  const bool data = !works || asked.Has("json");
+  if (!data || filesync::OutputArrived() || code != filesync::kExitInSync) return code;
+  fputs("syncagent: the output could not be written\n", stderr);
+  return filesync::kExitSomeFailed;
 }

@@ -1,4 +1,5 @@
 #include "agent/cli/options.h"
+#include "agent/cli/output.h"
 
 #include <unistd.h>
 
@@ -46,6 +47,17 @@ bool SameDirectory(const std::string& a, const std::string& b) {
   const absl::StatusOr<std::string> one = CanonicalPath(a);
   const absl::StatusOr<std::string> two = CanonicalPath(b);
   return one.ok() && two.ok() ? *one == *two : a == b;
+}
+
+absl::Status CheckDistinct(const std::vector<ConfiguredLocation>& locations) {
+  for (size_t i = 0; i < locations.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (!SameDirectory(locations[i].directory, locations[j].directory)) continue;
+      return InvalidArgument("{} is configured twice, for the folders {} and {}",
+                             locations[i].directory, locations[j].folder, locations[i].folder);
+    }
+  }
+  return absl::OkStatus();
 }
 
 const FolderTable* FindTable(const Sources& sources, const std::string& directory) {
@@ -222,6 +234,7 @@ absl::Status ReadProcess(const SettingReader& reader, AgentOptions& options) {
     return InvalidArgument("expected debug, info, warn, error or off");
   }));
   FS_RETURN_IF_ERROR(reader.Each("schedule", [&](const std::string& text) -> absl::Status {
+    options.schedule_text = text;
     FS_ASSIGN_OR_RETURN(options.schedule, CronSchedule::Parse(text));
     return absl::OkStatus();
   }));
@@ -235,7 +248,8 @@ absl::Status ReadProcess(const SettingReader& reader, AgentOptions& options) {
   options.name = HostName().substr(0, kLongestName);
   return reader.Each("name", [&](const std::string& text) -> absl::Status {
     options.name = text;
-    if (text.size() <= kLongestName && EscapeForPeople(text) == text) return absl::OkStatus();
+    const bool fits = !text.empty() && text.size() <= kLongestName;
+    if (fits && EscapeForPeople(text) == text) return absl::OkStatus();
     return InvalidArgument("expected 1 to {} bytes of printable UTF-8", kLongestName);
   });
 }
@@ -267,15 +281,24 @@ absl::StatusOr<std::vector<ConfiguredLocation>> FindLocations(const Sources& sou
   const Setting directory = reader.Get("directory");
   if (!directory.texts.empty()) add(ExpandDirectory(directory, sources.config_path), nullptr);
   if (found.empty()) {
+    const bool one_name = sources.flags.contains("folder") ||
+                          sources.environment.contains("folder") ||
+                          sources.env_file.contains("folder");
+    if (one_name && sources.file.folders.size() > 1) {
+      return InvalidArgument(
+          "{}: one folder for several directories; say for which: syncagent --folder {} DIR",
+          reader.Get("folder").where, reader.Text("folder"));
+    }
     for (const FolderTable& table : sources.file.folders) {
       const SettingReader own(sources, &table);
       found.push_back({own.Text("folder"),
                        ExpandDirectory(table.values.at("directory"), sources.config_path), &table});
     }
   }
+  FS_RETURN_IF_ERROR(CheckDistinct(found));
   if (found.empty()) {
-    return InvalidArgument("no directory is given; say which: syncagent --server {} DIR",
-                           reader.Text("server"));
+    return NotFound("no directory is given; say which: syncagent --server {} DIR",
+                    reader.Text("server"));
   }
   return found;
 }
@@ -291,11 +314,17 @@ absl::StatusOr<AgentOptions> CheckOptions(const Sources& sources) {
   return options;
 }
 
+absl::Status CheckWithoutLocations(const Sources& sources) {
+  AgentOptions options;
+  FS_RETURN_IF_ERROR(ReadProcess(SettingReader(sources, nullptr), options));
+  return ReadLocation(sources, {"default", ".", nullptr}, options).status();
+}
+
 absl::StatusOr<AgentOptions> ReadOptions(const Layer& flags, Sources& sources) {
   FS_ASSIGN_OR_RETURN(sources, ReadSources(flags, environ));
   FS_ASSIGN_OR_RETURN(AgentOptions options, CheckOptions(sources));
   for (const std::string& warning : sources.warnings) {
-    fmt::print(stderr, "syncagent: {}\n", warning);
+    Output(stderr, "syncagent: {}\n", warning);
   }
   return options;
 }

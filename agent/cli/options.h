@@ -33,6 +33,7 @@ struct AgentOptions {
   std::vector<LocationPlan> locations;
   // When to sync; nullopt: all the time.
   std::optional<CronSchedule> schedule;
+  std::string schedule_text;  // as it was said
   RateTimetable limit_up;
   RateTimetable limit_down;
   int transfers = static_cast<int>(TransferLimits::kTransfersAtOnce);
@@ -49,11 +50,15 @@ struct ConfiguredLocation {
 };
 
 // Which directories `sources` speak of: those given by name; else all [[folder]] tables. A
-// directory that is given by name and has a table takes its settings. Errors: InvalidArgument.
+// directory that is given by name and has a table takes its settings. Errors: InvalidArgument;
+// NotFound: of none.
 absl::StatusOr<std::vector<ConfiguredLocation>> FindLocations(const Sources& sources);
 
 // Errors: InvalidArgument, naming the setting, where it was said and what was expected.
 absl::StatusOr<AgentOptions> CheckOptions(const Sources& sources);
+
+// The same of settings that are not for any directory yet.
+absl::Status CheckWithoutLocations(const Sources& sources);
 
 // The same of what `flags` and all other sources say, which is left in `sources`. Warnings go to
 // stderr.

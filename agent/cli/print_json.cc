@@ -1,4 +1,5 @@
 #include "agent/cli/print_json.h"
+#include "agent/cli/output.h"
 
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
@@ -12,10 +13,10 @@ int PrintJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions print;
   print.add_whitespace = true;
   if (!google::protobuf::util::MessageToJsonString(message, &json, print).ok()) {
-    fmt::print(stderr, "syncagent: the answer can't be printed as JSON\n");
+    Output(stderr, "syncagent: the answer can't be printed as JSON\n");
     return kExitSomeFailed;
   }
-  fmt::print("{}", json);
+  Output("{}", json);
   return kExitInSync;
 }
 

@@ -1,4 +1,5 @@
 #include "agent/cli/resolve_command.h"
+#include "agent/cli/output.h"
 
 #include "agent/cli/control.h"
 #include "agent/cli/exit_code.h"
@@ -109,7 +110,7 @@ int RunResolve(const Invocation& asked) {
   if (!path.ok()) return Complain(path.status(), kExitUnreachable);
   const absl::Status settled = Resolve(*synced, *path, *keep);
   if (!settled.ok()) return Complain(settled, kExitUnreachable);
-  fmt::print("{}: settled: {} kept\n", path->ForPeople(), how == "both" ? "both are" : how + " is");
+  Output("{}: settled: {} kept\n", path->ForPeople(), how == "both" ? "both are" : how + " is");
   return kExitInSync;
 }
 

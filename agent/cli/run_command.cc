@@ -114,7 +114,10 @@ class SyncCommand {
   absl::Status Start() {
     FS_ASSIGN_OR_RETURN(manager_,
                         SyncManager::Create(ManagerOptions(options_), Callbacks(), &clock_, &log_));
-    for (const LocationPlan& plan : options_.locations) FS_RETURN_IF_ERROR(OpenControl(plan));
+    for (const LocationPlan& plan : options_.locations) {
+      NoteApplied(plan);
+      FS_RETURN_IF_ERROR(OpenControl(plan));
+    }
     return StartHttp();
   }
 
@@ -222,7 +225,7 @@ class SyncCommand {
       const absl::Status followed = Follow(plan, FindPlan(before, plan.options.directory));
       if (!followed.ok()) log_.Error("{}: {}", plan.options.directory, ToStd(followed.message()));
     }
-    if (before.http != options_.http) {
+    if (before.http != options_.http || (http_ == nullptr && options_.http != "off")) {
       const absl::Status served = StartHttp();
       if (!served.ok()) log_.Error("metrics are not served: {}", ToStd(served.message()));
     }
@@ -239,8 +242,14 @@ class SyncCommand {
     return nullptr;
   }
 
+  void NoteApplied(const LocationPlan& plan) {
+    identities_[plan.options.directory] = plan.identity;
+    schedules_[plan.options.directory] = options_.schedule_text;
+  }
+
   void Remove(const LocationPlan& plan) {
     const std::string& directory = plan.options.directory;
+    identities_.erase(directory);
     controls_.erase(directory);
     (void)manager_->RemoveLocation(directory);  // NotFound: it could not be opened before
     log_.Info("{} is not synced any more", directory);
@@ -252,18 +261,36 @@ class SyncCommand {
     const bool known = before != nullptr && manager_->status(directory).ok();
     if (!known) {
       FS_RETURN_IF_ERROR(manager_->AddLocation(ToLocation(plan, options_)));
+      NoteApplied(plan);
       return OpenControl(plan);
     }
-    if (before->identity != plan.identity) {
-      return manager_->ReplaceLocation(ToLocation(plan, options_));
+    // Not what was asked for last: that may have failed.
+    if (identities_[directory] != plan.identity) {
+      identities_[directory].clear();
+      FS_RETURN_IF_ERROR(manager_->ReplaceLocation(ToLocation(plan, options_)));
+      NoteApplied(plan);
+      return absl::OkStatus();
     }
-    FS_RETURN_IF_ERROR(manager_->SetSchedule(directory, options_.schedule));
+    if (controls_[directory] == nullptr) FS_RETURN_IF_ERROR(OpenControl(plan));
+    if (schedules_[directory] != options_.schedule_text) {
+      FS_RETURN_IF_ERROR(manager_->SetSchedule(directory, options_.schedule));
+      schedules_[directory] = options_.schedule_text;
+    }
     if (before->live == plan.live) return absl::OkStatus();
     return manager_->ReconfigureLocation(plan.options);
   }
 
   // A terminal that was closed says so by the signal that otherwise means "read again".
   bool HungUp() const { return terminal_ && isatty(STDOUT_FILENO) == 0; }
+
+  // The number of a signal to stop that waits to be looked at, or 0.
+  int PendingSignal() {
+    pollfd fd = {signals_.get(), POLLIN, 0};
+    signalfd_siginfo info{};
+    const bool waits =
+        poll(&fd, 1, 0) > 0 && read(signals_.get(), &info, sizeof(info)) == sizeof(info);
+    return waits && info.ssi_signo != SIGHUP ? static_cast<int>(info.ssi_signo) : 0;
+  }
 
   // Waits for a tick; the number of the signal to stop that came instead, or 0.
   int Wait() {
@@ -304,6 +331,8 @@ class SyncCommand {
     do {
       signal = SyncAll(outcomes);
     } while (signal == 0 && (AskForConsent(outcomes) || AskAboutConflicts(outcomes)));
+    // A question is answered by Ctrl-C, too.
+    if (signal == 0 && asks_) signal = PendingSignal();
     int code = signal == 0 ? kExitInSync : kExitSignalled + signal;
     for (const LocationOutcome& outcome : outcomes) {
       if (signal == 0) code = std::max(code, ExitCodeOf(outcome.outcome));
@@ -405,6 +434,9 @@ class SyncCommand {
   std::map<std::string, EventFeed> feeds_ ABSL_GUARDED_BY(feeds_mutex_);  // by directory; stay
   std::unique_ptr<SyncManager> manager_;
   std::map<std::string, std::unique_ptr<ControlServer>> controls_;  // by directory
+  // What each directory is synced by, by directory; "" after a failure.
+  std::map<std::string, std::string> identities_;
+  std::map<std::string, std::string> schedules_;
   std::unique_ptr<HttpServer> http_;
 };
 

@@ -1,4 +1,5 @@
 #include "agent/cli/versions_command.h"
+#include "agent/cli/output.h"
 
 #include "agent/cli/control.h"
 #include "agent/cli/exit_code.h"
@@ -18,10 +19,10 @@ void Print(const ListedVersion& version, bool current) {
     what = fmt::format("{:>10}  {}", ForPeople(version.size),
                        version.content_hash.substr(0, kHashShown));
   }
-  if (!version.moved_to.empty()) what = "moved to " + version.moved_to;
-  fmt::print("{:>10}  {}  {:<24}  by {}{}\n", version.version,
-             absl::FormatTime("%Y-%m-%d %H:%M:%S", version.committed_at, absl::LocalTimeZone()),
-             what, version.author, current ? "  (now)" : "");
+  if (!version.moved_to.empty()) what = "moved to " + WithoutControls(version.moved_to);
+  Output("{:>10}  {}  {:<24}  by {}{}\n", version.version,
+         absl::FormatTime("%Y-%m-%d %H:%M:%S", version.committed_at, absl::LocalTimeZone()),
+         WithoutControls(what), WithoutControls(version.author), current ? "  (now)" : "");
 }
 
 }  // namespace
@@ -41,7 +42,7 @@ int RunVersions(const Invocation& asked) {
   }
   if (!list.ok()) return Complain(list.status());
   if (asked.Has("json")) {
-    fmt::print("{}", list->json);
+    Output("{}", list->json);
     return kExitInSync;
   }
   for (const ListedVersion& version : list->versions) {

@@ -56,6 +56,10 @@ class Reader {
       if (!folder.values.contains("directory")) {
         return InvalidArgument("{}: expected directory = \"…\" in this [[folder]]", folder.where);
       }
+      const Setting& directory = folder.values.at("directory");
+      if (directory.texts.front().empty()) {
+        return InvalidArgument("{}: expected a directory", directory.where);
+      }
       file.folders.push_back(std::move(folder));
     }
     return absl::OkStatus();
@@ -106,7 +110,30 @@ class Reader {
 
 }  // namespace
 
+namespace {
+
+// The parser goes one call deeper for each part of a dotted key.
+constexpr int kMostDots = 1000;
+
+absl::Status CheckDots(const std::string& name, std::string_view text) {
+  int line = 1;
+  int dots = 0;
+  for (const char c : text) {
+    if (c == '\n') {
+      ++line;
+      dots = 0;
+    }
+    if (c == '.' && ++dots > kMostDots) {
+      return InvalidArgument("{}:{}: expected at most {} dots in a line", name, line, kMostDots);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<ConfigFile> ParseConfigFile(const std::string& name, std::string_view text) {
+  FS_RETURN_IF_ERROR(CheckDots(name, text));
   try {
     const toml::table root = toml::parse(text, name);
     return Reader(name).Read(root);

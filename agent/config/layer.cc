@@ -69,6 +69,8 @@ absl::StatusOr<Environment> ReadEnvironment(const char* const* environment) {
     const std::string_view name = variable.substr(0, equals);
     const std::string_view value = variable.substr(equals + 1);
     const OptionDefinition* option = FindByEnvironmentName(name);
+    // What a hook is told is no setting of an agent that it starts.
+    if (name.starts_with("SYNCAGENT_HOOK_") && option == nullptr) continue;
     if (option == nullptr) {
       found.unknown.emplace_back(name);
       continue;

@@ -44,6 +44,9 @@ Named Find(std::initializer_list<const Layer*> layers, std::string_view option) 
 // somebody else's.
 absl::StatusOr<std::optional<std::string>> ReadIfSeen(const std::string& path) {
   if (FileStamp(path).empty()) return std::nullopt;
+  // Nor is waited for who may write into a pipe of that name.
+  if (!IsRegularFile(path))
+    return InvalidArgument("{}: expected a readable file, found something else", path);
   return ReadIfThere(path);
 }
 

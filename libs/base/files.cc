@@ -156,6 +156,11 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t limit) {
   return ReadAll(fd, path, limit);
 }
 
+bool IsRegularFile(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
 std::string FileStamp(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return "";

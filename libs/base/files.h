@@ -26,6 +26,9 @@ absl::Status MakeDirectories(const std::string& path);
 // Names in a directory, without "." and "..".
 absl::StatusOr<std::vector<std::string>> ListNames(const std::string& directory);
 
+// True when a regular file, or a symlink to one, is there.
+bool IsRegularFile(const std::string& path);
+
 // Replaces `directory_fd`/`name` by `bytes`, atomically and durably (0600).
 absl::Status ReplaceFile(int directory_fd, const std::string& name, std::string_view bytes);
 // The whole of a file of at most `limit` bytes; ResourceExhausted when it is larger.
