@@ -1,5 +1,7 @@
 #include "agent/cli/agent_metrics.h"
 
+#include <algorithm>
+
 #include "libs/telemetry/metric_names.h"
 
 namespace filesync {
@@ -28,30 +30,57 @@ void AgentMetrics::ObservePropagation(const std::string& folder, absl::Duration 
       .Observe(absl::ToDoubleSeconds(latency));
 }
 
+// What the locations of one folder come to together.
+struct AgentMetrics::Folder {
+  SyncStatus sum;
+  std::set<SyncState> states;
+
+  void Add(const SyncStatus& status) {
+    const bool first = states.empty();
+    states.insert(status.state);
+    sum.scan_seconds = std::max(sum.scan_seconds, status.scan_seconds);
+    sum.applied_version =
+        first ? status.applied_version : std::min(sum.applied_version, status.applied_version);
+    for (uint64_t SyncStatus::*const figure :
+         {&SyncStatus::pending_local, &SyncStatus::pending_remote, &SyncStatus::held_deletions,
+          &SyncStatus::held_replacements, &SyncStatus::held_incoming_deletions,
+          &SyncStatus::held_incoming_replacements, &SyncStatus::failed_count, &SyncStatus::scans,
+          &SyncStatus::bytes_hashed, &SyncStatus::bytes_sent, &SyncStatus::bytes_received,
+          &SyncStatus::bytes_saved, &SyncStatus::conflicts, &SyncStatus::commits,
+          &SyncStatus::reconnects}) {
+      sum.*figure += status.*figure;
+    }
+  }
+};
+
 void AgentMetrics::Refresh() {
-  for (const SyncStatus& status : statuses_()) Refresh(status);
+  std::map<std::string, Folder> folders;
+  for (const SyncStatus& status : statuses_()) folders[status.folder].Add(status);
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [name, folder] : folders) folders_.insert(name);
+  // One that is not synced any more has no state, and nothing waits in it.
+  for (const std::string& name : folders_) Refresh(name, folders[name]);
 }
 
-// The engine counts for itself; a counter here follows.
+// The engines count for themselves, each from nothing; a counter here follows.
 void AgentMetrics::Raise(const MetricDefinition& definition, const MetricLabels& labels,
-                         double to) {
-  Counter& counter = registry_.AddCounter(definition, labels);
-  const double by = to - counter.Value();
-  if (by > 0) counter.Increment(by);
+                         uint64_t to) {
+  uint64_t& counted = counted_[{definition.name, labels.front().second}];
+  const uint64_t by = to >= counted ? to - counted : to;
+  counted = to;
+  registry_.AddCounter(definition, labels).Increment(static_cast<double>(by));
 }
 
-void AgentMetrics::Refresh(const SyncStatus& status) {
-  const MetricLabels labels = {{"folder", status.folder}};
+void AgentMetrics::Refresh(const std::string& folder, const Folder& now) {
+  const MetricLabels labels = {{"folder", folder}};
+  const SyncStatus& status = now.sum;
   for (const SyncState state : kStates) {
     MetricLabels with_state = labels;
     with_state.emplace_back("state", SyncStateName(state));
-    registry_.AddGauge(metric::kAgentState, with_state).Set(state == status.state ? 1 : 0);
+    registry_.AddGauge(metric::kAgentState, with_state).Set(now.states.contains(state) ? 1 : 0);
   }
   auto set = [&](const MetricDefinition& definition, double value) {
     registry_.AddGauge(definition, labels).Set(value);
-  };
-  auto raise = [&](const MetricDefinition& definition, uint64_t to) {
-    Raise(definition, labels, static_cast<double>(to));
   };
   set(metric::kAgentScanSeconds, status.scan_seconds);
   set(metric::kAgentAppliedVersion, static_cast<double>(status.applied_version));
@@ -68,14 +97,14 @@ void AgentMetrics::Refresh(const SyncStatus& status) {
   set_held("incoming", "deletion", status.held_incoming_deletions);
   set_held("incoming", "replacement", status.held_incoming_replacements);
   set(metric::kAgentFailedPaths, static_cast<double>(status.failed_count));
-  raise(metric::kAgentScans, status.scans);
-  raise(metric::kAgentBytesHashed, status.bytes_hashed);
-  raise(metric::kAgentBytesSent, status.bytes_sent);
-  raise(metric::kAgentBytesReceived, status.bytes_received);
-  raise(metric::kAgentBytesSaved, status.bytes_saved);
-  raise(metric::kAgentConflicts, status.conflicts);
-  raise(metric::kAgentCommits, status.commits);
-  raise(metric::kAgentReconnects, status.reconnects);
+  Raise(metric::kAgentScans, labels, status.scans);
+  Raise(metric::kAgentBytesHashed, labels, status.bytes_hashed);
+  Raise(metric::kAgentBytesSent, labels, status.bytes_sent);
+  Raise(metric::kAgentBytesReceived, labels, status.bytes_received);
+  Raise(metric::kAgentBytesSaved, labels, status.bytes_saved);
+  Raise(metric::kAgentConflicts, labels, status.conflicts);
+  Raise(metric::kAgentCommits, labels, status.commits);
+  Raise(metric::kAgentReconnects, labels, status.reconnects);
 }
 
 }  // namespace filesync

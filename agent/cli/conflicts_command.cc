@@ -9,18 +9,22 @@
 namespace filesync {
 namespace {
 
+// The server's words: they are escaped already, if it is ours.
 void Print(const ListedConflict& conflict) {
-  const std::string remote = conflict.remote.has_value() ? ForPeople(*conflict.remote) : "nothing";
+  const std::string remote =
+      conflict.remote.has_value() ? WithoutControls(ForPeople(*conflict.remote)) : "nothing";
+  const std::string local = WithoutControls(ForPeople(conflict.local));
+  const std::string path = WithoutControls(conflict.path);
   if (!conflict.held) {
-    Output("{}  copy of {}, since {}\n", conflict.copy_path, conflict.path,
+    Output("{}  copy of {}, since {}\n", WithoutControls(conflict.copy_path), path,
            ForPeople(conflict.since));
-    Output("  copy    {}\n", ForPeople(conflict.local));
+    Output("  copy    {}\n", local);
     Output("  name    {}\n", remote);
     return;
   }
-  Output("{}  held by {}{}, since {}\n", conflict.path, conflict.agent_name,
+  Output("{}  held by {}{}, since {}\n", path, WithoutControls(conflict.agent_name),
          conflict.connected ? "" : " (offline)", ForPeople(conflict.since));
-  Output("  local   {}\n", ForPeople(conflict.local));
+  Output("  local   {}\n", local);
   Output("  remote  {}\n", remote);
 }
 

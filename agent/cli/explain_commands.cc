@@ -91,6 +91,8 @@ void PrintToml(const Sources& sources, const std::vector<ConfiguredLocation>& lo
   for (const OptionDefinition& option : Settings()) {
     const Setting setting = reader.Get(option.name);
     if (option.per_folder && !locations.empty()) continue;
+    // Where the files are is not for the files to say.
+    if (option.kind == ValueKind::kFile) continue;
     if (!setting.texts.empty()) PrintValue(option, setting);
   }
   for (const ConfiguredLocation& location : locations) {

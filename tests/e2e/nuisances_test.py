@@ -1,6 +1,7 @@
 """What gets in an agent's way: outputs that nobody reads, settings that contradict one another, files
 that are half written, peers that say nothing. It must neither end it nor mislead it."""
 import os
+import re
 import signal
 import socket
 import stat
@@ -8,6 +9,7 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.request
 from concurrent import futures
 
 import grpc
@@ -218,6 +220,31 @@ class ReloadTest(NuisanceTestCase):
         process.signal(signal.SIGHUP)
         wait_until(lambda: '"mode": "source-backup"' in run("status", "--json", a).stdout and
                    '"state": "in sync"' in run("status", "--json", a).stdout, "it goes on")
+
+
+    def test_metrics_of_a_folder_that_is_not_synced_any_more(self):
+        one, two = self.directory("one", ["x"]), self.directory("two", ["y", "z"])
+        first = f'[[folder]]\nname = "one"\ndirectory = "{one}"\n'
+        self.put(self.path, first + f'[[folder]]\nname = "two"\ndirectory = "{two}"\n')
+        port = harness.free_port()
+        process = harness.Process(
+            [SYNCAGENT, "--server", self.server_.address, "--http", f"127.0.0.1:{port}"],
+            os.path.join(self.base, "agent.log"), env=self.env)
+        self.addCleanup(process.stop)
+
+        def metrics():
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+                return answer.read().decode()
+
+        def state(folder, state):
+            found = re.search(rf'filesync_agent_state{{folder="{folder}",state="{state}"}} (\d)',
+                              metrics())
+            return found and found.group(1)
+        wait_until(lambda: process.output() and state("one", "in sync") == "1" and
+                   state("two", "in sync") == "1", "both are in sync")
+        self.put(self.path, first)
+        wait_until(lambda: state("two", "in sync") == "0", "one is gone")
+        self.assertEqual("1", state("one", "in sync"))
 
 
 class PeerTest(NuisanceTestCase):
