@@ -15,6 +15,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/location/directory_reader.h"
+#include "libs/location/exact_names.h"
 #include "libs/location/file_times.h"
 #include "libs/location/inotify_watcher.h"
 #include "libs/location/local_root.h"
@@ -454,9 +455,15 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::
   FS_ASSIGN_OR_RETURN(UniqueFd trash, MakeStateDirectory(state->get(), kTrash));
   FS_ASSIGN_OR_RETURN(RootIdentity identity,
                       ReadRootIdentity(root.fd.get(), state->get(), /*make=*/true));
-  return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
+  const bool folds = FoldsCase(root.fd.get()) || FoldsUnicode(tmp.get());
+  UniqueFd names;
+  if (folds) {
+    FS_ASSIGN_OR_RETURN(names, OpenBeneath(root.fd.get(), ".", O_RDONLY));
+  }
+  std::unique_ptr<LocalDirectory> directory = std::make_unique<PosixDirectory>(
       std::move(root.path), clock, std::move(root.fd), *std::move(state), std::move(tmp),
-      std::move(trash), std::move(lock), std::move(identity), preserve));
+      std::move(trash), std::move(lock), std::move(identity), preserve);
+  return folds ? WithExactNames(std::move(directory), std::move(names)) : std::move(directory);
 }
 
 absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const std::string& path,
@@ -472,9 +479,15 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const
   }
   FS_ASSIGN_OR_RETURN(RootIdentity identity,
                       ReadRootIdentity(root.fd.get(), state->get(), /*make=*/false));
-  return std::unique_ptr<LocalDirectory>(std::make_unique<PosixDirectory>(
+  const bool folds = FoldsCase(root.fd.get());
+  UniqueFd names;
+  if (folds) {
+    FS_ASSIGN_OR_RETURN(names, OpenBeneath(root.fd.get(), ".", O_RDONLY));
+  }
+  std::unique_ptr<LocalDirectory> directory = std::make_unique<PosixDirectory>(
       std::move(root.path), clock, std::move(root.fd), *std::move(state), UniqueFd(), UniqueFd(),
-      UniqueFd(), std::move(identity), preserve));
+      UniqueFd(), std::move(identity), preserve);
+  return folds ? WithExactNames(std::move(directory), std::move(names)) : std::move(directory);
 }
 
 }  // namespace filesync
