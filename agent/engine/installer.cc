@@ -28,6 +28,8 @@ absl::StatusOr<RelPath> MoveToConflictCopy(EngineContext& context, const LocalEn
                       local.path.ForPeople(), copy.ForPeople());
     context.Emit({.kind = SyncEvent::Kind::kConflict, .path = local.path, .to = copy, .why = why});
     context.Dirty(copy);
+    // What is in it came along, and nobody else says so.
+    if (local.type == LocalType::kDirectory) context.scan_subtree(copy);
     return copy;
   }
   return ResourceExhausted("no name is left for a conflict copy");
