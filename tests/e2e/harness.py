@@ -23,9 +23,6 @@ BIN = os.environ.get("FILESYNC_BIN", os.path.join(ROOT, "build", "release", "bin
 SYNCD = os.path.join(BIN, "syncd")
 SYNCAGENT = os.path.join(BIN, "syncagent")
 STATE = b".syncagent"
-# gRPC would have its threads wait for one another at each fork of a test that has used it; what is
-# forked here runs another program at once.
-os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 
 def scratch():
