@@ -79,9 +79,12 @@ class SocketServer final : public ControlServer {
       if (poll(fds, 2, -1) < 0 && errno != EINTR) return;
       if ((fds[0].revents & POLLIN) == 0) continue;
       UniqueFd peer(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (peer.ok() && Speaks(peer.get())) Answer(std::move(peer));
-      // Too many files are open: some will be closed.
-      if (!peer.ok() && errno != EINTR) absl::SleepFor(kAcceptAgain);
+      if (!peer.ok()) {
+        // Too many files are open: some will be closed.
+        if (errno != EINTR) absl::SleepFor(kAcceptAgain);
+        continue;
+      }
+      if (Speaks(peer.get())) Answer(std::move(peer));
     }
   }
 

@@ -347,6 +347,7 @@ class SyncCommand {
 
   void Summarize(const std::vector<LocationOutcome>& outcomes, absl::Duration took) {
     std::vector<SyncStatus> statuses;
+    statuses.reserve(outcomes.size());
     for (const LocationOutcome& outcome : outcomes) statuses.push_back(outcome.status);
     display_.State(statuses);
     display_.Finish();
