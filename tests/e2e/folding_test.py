@@ -22,7 +22,9 @@ class FoldingTest(outcomes.OutcomesTestCase):
         os.mkdir(self.at)
         self.mounted = subprocess.Popen([sys.executable, FOLDING, self.below, self.at])
         self.addCleanup(self.unmount)
-        wait_until(lambda: os.path.ismount(self.at), "it is mounted")
+        wait_until(lambda: os.path.ismount(self.at) or self.mounted.poll() is not None, "a mount")
+        if not os.path.ismount(self.at):
+            self.skipTest("nothing can be mounted here")
 
     def unmount(self):
         # What uses it ends first.
