@@ -104,7 +104,7 @@ class SocketServer final : public ControlServer {
     if (!request.ParseFromString(*message)) {
       response.set_error("the request does not parse");
     } else if (request.has_events()) {
-      const absl::Status taken = streams_.Serve(std::move(peer), request.events(), NowStatus());
+      const absl::Status taken = streams_.Serve(peer, request.events(), NowStatus());
       if (taken.ok()) return;
       response.set_error(std::string(ToStd(taken.message())));
     } else {

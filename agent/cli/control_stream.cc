@@ -95,7 +95,7 @@ class ControlStreams::Stream {
 ControlStreams::ControlStreams(EventFeed* feed) : feed_(feed) {}
 ControlStreams::~ControlStreams() = default;
 
-absl::Status ControlStreams::Serve(UniqueFd&& peer, const control::v1::EventsRequest& request,
+absl::Status ControlStreams::Serve(UniqueFd& peer, const control::v1::EventsRequest& request,
                                    const SyncStatus& now) {
   streams_.remove_if([](const std::unique_ptr<Stream>& stream) { return stream->ended(); });
   if (streams_.size() >= kMost) {
