@@ -22,8 +22,8 @@ class ControlStreams {
   explicit ControlStreams(EventFeed* feed);
   ~ControlStreams();  // ends all
 
-  // Takes the connection over if it succeeds, and leaves it otherwise. ResourceExhausted: there are too many. `now`: how
-  // the location stands, which is told first.
+  // Takes the connection over if it succeeds, and leaves it otherwise. ResourceExhausted: there are
+  // too many. `now`: how the location stands, which is told first.
   absl::Status Serve(UniqueFd& peer, const control::v1::EventsRequest& request,
                      const SyncStatus& now);
 
