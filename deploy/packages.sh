@@ -8,7 +8,8 @@ PACKAGES_build="build-essential ccache cmake ninja-build pkg-config libgrpc++-de
   libssl-dev libbrotli-dev librust-blake3-dev prometheus-cpp-dev libcurl4-openssl-dev zlib1g-dev
   libbz2-dev liblz4-dev libsnappy-dev libgflags-dev libc-ares-dev libre2-dev"
 PACKAGES_test="libgtest-dev libgmock-dev librapidcheck-dev python3 python3-grpcio python3-protobuf
-  strace iproute2 util-linux rsync curl ca-certificates git zsh fish groff-base python3-fusepy"
+  strace iproute2 util-linux rsync curl ca-certificates git zsh fish groff-base tzdata
+  python3-fusepy"
 PACKAGES_lint="clang-14 clang-tidy-14 clang-format-14 npm"
 PACKAGES_bench="libbenchmark-dev rsync"
 PACKAGES_compose="docker.io docker-compose debootstrap curl ca-certificates"

@@ -274,15 +274,15 @@ void ApplyFlow::StartFetching(RoundPtr round) {
   }
   lane_->Schedule([this, round] {
     // A large file that is staged already is not fetched again.
-    std::vector<FetchItem> todo;
+    std::vector<FetchItem> unfetched;
     std::vector<size_t> where;
     for (size_t i = 0; i < round->fetch.size(); ++i) {
       if (round->fetch[i].staged != nullptr) continue;
-      todo.push_back(std::move(round->fetch[i]));
+      unfetched.push_back(std::move(round->fetch[i]));
       where.push_back(i);
     }
-    fetcher_.Fetch(round->folder, round->inline_chunks, todo);
-    for (size_t i = 0; i < todo.size(); ++i) round->fetch[where[i]] = std::move(todo[i]);
+    fetcher_.Fetch(round->folder, round->inline_chunks, unfetched);
+    for (size_t i = 0; i < unfetched.size(); ++i) round->fetch[where[i]] = std::move(unfetched[i]);
     context_->mailbox.Post([round] { round->fetched = true; });
   });
 }

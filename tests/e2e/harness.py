@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.request
@@ -263,6 +264,24 @@ def differences(a, b, limit=20):
         elif x[0] == "file" and not same_bytes(x[4], y[4]):
             lines.append(f"{path!r}: other bytes")
     return lines
+
+
+@contextlib.contextmanager
+def always_written(path):
+    """Somebody appends to the file, line after line, as a log is."""
+    stop = threading.Event()
+
+    def append():
+        with open(path, "ab", buffering=0) as log:
+            while not stop.wait(0.02):
+                log.write(b"a line\n")
+    writer = threading.Thread(target=append)
+    writer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
 
 
 class SyncTestCase(unittest.TestCase):

@@ -107,23 +107,12 @@ class OneShotTest(harness.SyncTestCase):
         a = self.agent("A", server, start=False)
         a.write("beside", "beside")
         a.write("log", "the first line\n")
-        stop = threading.Event()
-
-        def append():
-            with open(a.path("log"), "ab", buffering=0) as log:
-                while not stop.wait(0.02):
-                    log.write(b"a line\n")
-        writer = threading.Thread(target=append)
-        writer.start()
-        try:
+        with harness.always_written(a.path("log")):
             for _ in range(3):
                 result = subprocess.run(
                     [harness.SYNCAGENT, "sync", "--server", a.server, a.dir], timeout=120,
                     stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
                 self.assertEqual(0, result.returncode, result.stdout + result.stderr)
-        finally:
-            stop.set()
-            writer.join()
         b = self.agent("B", server)
         self.arrives(b, "beside", "beside")
         # What had been written when the last run looked.

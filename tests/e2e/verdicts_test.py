@@ -6,6 +6,7 @@ import subprocess
 import threading
 import unittest
 
+import harness
 import outcomes
 from harness import SYNCAGENT, wait_until
 from outcomes import contents
@@ -48,6 +49,17 @@ class VerdictsTestCase(outcomes.OutcomesTestCase):
 
 
 class UndoTest(VerdictsTestCase):
+    def undone_while_away(self, a, b):
+        """B undoes what A deleted, and can't carry it out yet."""
+        self.synced(a, *FREE)
+        self.ends(b, 4)
+        b.start()
+        wait_until(lambda: b.status().get("state", "").startswith("held"), "B holds")
+        self.servers[0].process.stop()
+        self.tell("undo", b)
+        b.stop()
+        self.servers[0].start()
+
     def test_of_files_that_directories_replaced(self):
         a, b = self.sides()
         self.remove(a)
@@ -100,14 +112,7 @@ class UndoTest(VerdictsTestCase):
     def test_holds_for_what_is_deleted_again(self):
         a, b = self.sides()
         self.remove(a)
-        self.synced(a, *FREE)
-        self.ends(b, 4)
-        b.start()
-        wait_until(lambda: b.status().get("state", "").startswith("held"), "B holds")
-        self.servers[0].process.stop()
-        self.tell("undo", b)
-        b.stop()
-        self.servers[0].start()
+        self.undone_while_away(a, b)
         for number in range(COUNT):
             a.write(f"f-{number}", self.text(number))
         self.synced(a)
@@ -122,14 +127,7 @@ class UndoTest(VerdictsTestCase):
     def test_of_deletions_does_not_let_replacements_in(self):
         a, b = self.sides()
         self.remove(a)
-        self.synced(a, *FREE)
-        self.ends(b, 4)
-        b.start()
-        wait_until(lambda: b.status().get("state", "").startswith("held"), "B holds")
-        self.servers[0].process.stop()
-        self.tell("undo", b)
-        b.stop()
-        self.servers[0].start()
+        self.undone_while_away(a, b)
         self.scramble(a)
         self.synced(a, *FREE)
         # What comes now was not spoken of.
@@ -218,23 +216,12 @@ class FirstSyncTest(VerdictsTestCase):
         b.write("log", "of B\n")
         self.synced(b)
         a.write("log", "of A\n")
-        stop = threading.Event()
-
-        def append():
-            with open(a.path("log"), "ab", buffering=0) as log:
-                while not stop.wait(0.02):
-                    log.write(b"a line\n")
-        writer = threading.Thread(target=append)
-        writer.start()
-        try:
+        with harness.always_written(a.path("log")):
             a.flags = ("--first-sync", "remote-wins", "--yes")
             a.start()
             self.arrives(a, "there", "there")
             # Meanwhile what is new here is not at the winner's; afterwards it is news.
             wait_until(lambda: self.stays(a), "what is saved here stays", 60, poll=1)
-        finally:
-            stop.set()
-            writer.join()
 
     def stays(self, agent):
         agent.write("saved-later", "news")
