@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <optional>
+#include <utility>
 
 #include "libs/base/coding.h"
 #include "libs/content/hasher.h"
@@ -37,26 +38,47 @@ const GearTable& Gear() {
 // below it is a boundary.
 constexpr uint64_t Largest(int bits) { return ~uint64_t{0} >> bits; }
 
-// Scans [begin, end); returns the length up to a boundary, or nothing. The hash runs on.
-std::optional<size_t> FindBoundary(const uint8_t* data, size_t begin, size_t end, uint64_t largest,
-                                   uint64_t& hash) {
-  const uint64_t* gear = Gear().data();
-  uint64_t h = hash;
-  size_t i = begin;
-  // One add and one shift a byte, in one instruction; unrolled, or the loop's own cost shows.
-  auto step = [&]() __attribute__((always_inline)) {
-    h = (h << 1) + gear[data[i++]];
-    return __builtin_expect(h <= largest, 0);
-  };
-  while (i + 8 <= end) {
-    if (step() || step() || step() || step() || step() || step() || step() || step()) return i;
+// The search: h = 2h + gear[byte] for each byte, until h is at or below `largest`. One load of the
+// byte, one of the entry, one add-and-shift and one compare-and-branch are all that a byte takes,
+// so the loop around them must cost nothing: it goes round once in as many bytes as `kAt` counts.
+// How its branches are laid out matters as much: see CMakeLists.txt.
+class Search {
+ public:
+  explicit Search(const uint8_t* data) : data_(data), gear_(Gear().data()) {}
+
+  // Scans [begin, end); returns the length up to a boundary, or nothing. The hash runs on.
+  std::optional<size_t> Scan(size_t begin, size_t end, uint64_t largest) {
+    return Scan(data_ + begin, data_ + end, largest, std::make_index_sequence<32>());
   }
-  while (i < end) {
-    if (step()) return i;
+
+ private:
+  template <size_t... kAt>
+  std::optional<size_t> Scan(const uint8_t* next, const uint8_t* end, uint64_t largest,
+                             std::index_sequence<kAt...>) {
+    const uint64_t* gear = gear_;
+    uint64_t h = hash_;
+    const uint8_t* found = nullptr;
+    auto step = [&](const uint8_t* byte) __attribute__((always_inline)) {
+      h = (h << 1) + gear[*byte];
+      if (__builtin_expect(h > largest, 1)) return false;
+      found = byte + 1;
+      return true;
+    };
+    while (static_cast<size_t>(end - next) >= sizeof...(kAt)) {
+      if ((step(next + kAt) || ...)) return found - data_;
+      next += sizeof...(kAt);
+    }
+    for (; next != end; ++next) {
+      if (step(next)) return found - data_;
+    }
+    hash_ = h;
+    return std::nullopt;
   }
-  hash = h;
-  return std::nullopt;
-}
+
+  const uint8_t* const data_;
+  const uint64_t* const gear_;
+  uint64_t hash_ = 0;
+};
 
 }  // namespace
 
@@ -82,10 +104,10 @@ size_t FirstChunkLength(std::string_view data, const ChunkSizes& sizes) {
   const size_t end = std::min<size_t>(data.size(), sizes.max());
   const size_t middle = std::min<size_t>(end, sizes.average);
   const int bits = std::countr_zero(sizes.average);
-  uint64_t hash = 0;
-  const auto early = FindBoundary(bytes, sizes.min(), middle, Largest(bits + kNormalisation), hash);
+  Search search(bytes);
+  const auto early = search.Scan(sizes.min(), middle, Largest(bits + kNormalisation));
   if (early.has_value()) return *early;
-  return FindBoundary(bytes, middle, end, Largest(bits - kNormalisation), hash).value_or(end);
+  return search.Scan(middle, end, Largest(bits - kNormalisation)).value_or(end);
 }
 
 }  // namespace filesync
