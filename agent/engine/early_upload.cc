@@ -8,14 +8,14 @@ namespace filesync {
 namespace {
 
 // As much memory as reading ahead of the network may take, in pieces.
-constexpr size_t kPieceBytes = 8 << 20;
-constexpr int kMostPieces = 2;
+constexpr size_t kPieceBytes = 4 << 20;
+constexpr int kMostPieces = 3;
 
 }  // namespace
 
-void EarlyUpload::Take(const ChunkRef& ref, std::string_view plain) {
-  chunks_.push_back({ref, RawFrame(plain)});
+void EarlyUpload::Take(const ChunkRef& ref, absl::Cord plain) {
   bytes_ += plain.size();
+  chunks_.push_back({ref, std::move(plain)});
   if (bytes_ >= kPieceBytes) HandOver();
 }
 

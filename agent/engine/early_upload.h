@@ -22,7 +22,7 @@ class EarlyUpload final : public ChunkSink, public std::enable_shared_from_this<
   EarlyUpload(Uploader* uploader, Executor* lane, WelcomeInfo welcome, RelPath path)
       : uploader_(uploader), lane_(lane), welcome_(std::move(welcome)), path_(std::move(path)) {}
 
-  void Take(const ChunkRef& ref, std::string_view plain) override;
+  void Take(const ChunkRef& ref, absl::Cord plain) override;
   // Hands over what is left; called once, after the last Take.
   void Finish();
 

@@ -16,6 +16,10 @@ namespace {
 constexpr uint64_t kGroupBytes = 8 << 20;
 constexpr size_t kGroupFiles = 256;
 
+Looks LookAtHead(const absl::Cord& plain) {
+  return LookAtBytes(std::string(plain.Subcord(0, kLooksBytes)));
+}
+
 }  // namespace
 
 // One file being put together, chunk by chunk in order.
@@ -66,8 +70,8 @@ class Fetcher::Assembly {
         FS_RETURN_IF_ERROR(item_->staged->AppendZeros(ref.size));
         context_->progress.SavedByDeduplication(ref.size);
       } else if (const auto it = inline_->find(ref.id); it != inline_->end()) {
-        FS_ASSIGN_OR_RETURN(const std::string_view plain,
-                            DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id, scratch_));
+        FS_ASSIGN_OR_RETURN(const absl::Cord plain,
+                            DecodeAndVerifyFrame(it->second, ChunkKind::kData, ref.id));
         NoteReceived(ref, it->second.size());
         FS_RETURN_IF_ERROR(Append(plain));
       } else if (const auto here = offsets_.find(ref.id); here != offsets_.end()) {
@@ -82,10 +86,10 @@ class Fetcher::Assembly {
   }
 
   // Appends the next chunk, which was downloaded.
-  absl::Status AppendDownloaded(const std::string& frame) {
+  absl::Status AppendDownloaded(const absl::Cord& frame) {
     const ChunkRef& ref = chunks_[next_++];
-    FS_ASSIGN_OR_RETURN(const std::string_view plain,
-                        DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id, scratch_));
+    FS_ASSIGN_OR_RETURN(const absl::Cord plain,
+                        DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id));
     if (plain.size() != ref.size) return DataLoss("a chunk is not of the size its list says");
     NoteReceived(ref, frame.size());
     context_->progress.Advance(TransferDirection::kDown, item_->entry.path, ref.size);
@@ -103,10 +107,12 @@ class Fetcher::Assembly {
   FetchItem* item() { return item_; }
 
  private:
-  absl::Status Append(std::string_view plain) {
-    if (!looked_at_) item_->looks = LookAtBytes(plain);
-    looked_at_ = true;
-    return item_->staged->Append(plain);
+  absl::Status Append(const absl::Cord& plain) {
+    if (!std::exchange(looked_at_, true)) item_->looks = LookAtHead(plain);
+    for (const absl::string_view piece : plain.Chunks()) {
+      FS_RETURN_IF_ERROR(item_->staged->Append({piece.data(), piece.size()}));
+    }
+    return absl::OkStatus();
   }
 
   // So many bytes travelled for the chunk.
@@ -132,19 +138,20 @@ class Fetcher::Assembly {
   }
 
   absl::Status AppendFromSource(FolderId folder, const ChunkRef& ref, uint64_t offset) {
-    std::string plain(ref.size, '\0');
-    const absl::StatusOr<size_t> got = source_->ReadAt(offset, plain.data(), plain.size());
-    if (got.ok() && *got == plain.size() && HashChunk(ChunkKind::kData, plain) == ref.id) {
-      context_->progress.SavedByDeduplication(plain.size());
-      return Append(plain);
+    std::string here(ref.size, '\0');
+    const absl::StatusOr<size_t> got = source_->ReadAt(offset, here.data(), here.size());
+    if (got.ok() && *got == here.size() && HashChunk(ChunkKind::kData, here) == ref.id) {
+      context_->progress.SavedByDeduplication(here.size());
+      return Append(absl::Cord(std::move(here)));
     }
-    std::string frame;
+    absl::Cord frame;
     FS_RETURN_IF_ERROR(
-        context_->link->Download(folder, {ref.id}, [&frame](size_t, std::string bytes) {
+        context_->link->Download(folder, {ref.id}, [&frame](size_t, absl::Cord bytes) {
           frame = std::move(bytes);
           return absl::OkStatus();
         }));
-    FS_ASSIGN_OR_RETURN(plain, DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id));
+    FS_ASSIGN_OR_RETURN(const absl::Cord plain,
+                        DecodeAndVerifyFrame(frame, ChunkKind::kData, ref.id));
     return Append(plain);
   }
 
@@ -155,7 +162,6 @@ class Fetcher::Assembly {
   std::optional<ChunkRef> zeros_;  // what holes are made of
   size_t next_ = 0;
   bool looked_at_ = false;
-  std::string scratch_;
   std::unique_ptr<LocalFile> source_;
   absl::flat_hash_map<ChunkId, uint64_t> offsets_;
 };
@@ -183,9 +189,10 @@ ListReader Fetcher::ListReaderFor(FolderId folder, const FetchItem& item) {
     }
     if (!missing.empty()) {
       FS_RETURN_IF_ERROR(context_->link->Download(
-          folder, missing, [&](size_t index, std::string frame) -> absl::Status {
-            FS_ASSIGN_OR_RETURN(pieces[where[index]],
+          folder, missing, [&](size_t index, absl::Cord frame) -> absl::Status {
+            FS_ASSIGN_OR_RETURN(const absl::Cord plain,
                                 DecodeAndVerifyFrame(frame, ChunkKind::kList, missing[index]));
+            pieces[where[index]] = std::string(plain);
             return absl::OkStatus();
           }));
     }
@@ -208,19 +215,19 @@ absl::StatusOr<Looks> Fetcher::LookAtFirst(FolderId folder, const InlineChunks& 
       first == ZeroChunk(ChunkSizes{content.average_size})) {
     return Looks::kBlank;
   }
-  std::string frame;
+  absl::Cord frame;
   if (const auto it = inline_chunks.find(first.id); it != inline_chunks.end()) {
     frame = it->second;
   } else {
     FS_RETURN_IF_ERROR(
-        context_->link->Download(folder, {first.id}, [&frame](size_t, std::string bytes) {
+        context_->link->Download(folder, {first.id}, [&frame](size_t, absl::Cord bytes) {
           frame = std::move(bytes);
           return absl::OkStatus();
         }));
   }
-  FS_ASSIGN_OR_RETURN(const std::string plain,
+  FS_ASSIGN_OR_RETURN(const absl::Cord plain,
                       DecodeAndVerifyFrame(frame, ChunkKind::kData, first.id));
-  return LookAtBytes(plain);
+  return LookAtHead(plain);
 }
 
 // For a dry run: what would be fetched, without its bytes.
@@ -294,7 +301,7 @@ absl::Status Fetcher::FetchGroup(FolderId folder, const InlineChunks&,
   absl::Status downloaded;
   if (!ids.empty()) {
     downloaded =
-        context_->link->Download(folder, ids, [&](size_t index, std::string frame) -> absl::Status {
+        context_->link->Download(folder, ids, [&](size_t index, absl::Cord frame) -> absl::Status {
           Assembly* assembly = owners[index];
           if (assembly != current) {
             current = assembly;

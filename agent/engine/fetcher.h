@@ -13,7 +13,7 @@
 
 namespace filesync {
 
-using InlineChunks = absl::flat_hash_map<ChunkId, std::string>;  // id -> frame
+using InlineChunks = absl::flat_hash_map<ChunkId, absl::Cord>;  // id -> frame
 
 struct FetchItem {
   Entry entry;  // a file

@@ -1,9 +1,9 @@
 #include "agent/engine/file_preparer.h"
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
+#include "agent/engine/read_window.h"
 #include "libs/base/status.h"
 #include "libs/base/zeros.h"
 #include "libs/chunking/fast_cdc.h"
@@ -13,8 +13,10 @@
 namespace filesync {
 namespace {
 
-// What is read at once stays in the processor's cache until it is hashed.
+// How much is held of a file while it is cut: alone, and where others share what was read. Then
+// each piece begins with a copy of what was left of the one before.
 constexpr size_t kReadSize = 1 << 20;
+constexpr size_t kSharedSize = 4 << 20;
 constexpr size_t kLargestKept = 4 << 20;
 // Two ticks of the slowest common kernel clock (100 Hz).
 constexpr absl::Duration kRacyWindow = absl::Milliseconds(20);
@@ -52,7 +54,7 @@ class HoleSkipper {
       skipped += zeros.size;
     }
     if (skipped > 0 && !std::exchange(told_, true) && sink_ != nullptr) {
-      sink_->Take(zeros, ZeroChunkBytes(sizes_));
+      sink_->Take(zeros, absl::Cord(ToAbsl(ZeroChunkBytes(sizes_))));
     }
     return skipped;
   }
@@ -146,31 +148,23 @@ absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint
   const ChunkSizes sizes{average};
   ContentBuilder builder(average);
   HoleSkipper holes(file, before.size, sizes, builder, sink);
-  // Holds unread input plus what is left of a chunk: never less than the largest chunk.
-  const size_t capacity = std::min<uint64_t>(
-      before.size, keep ? kLargestKept : std::max<size_t>(kReadSize, 2 * sizes.max()));
-  std::string buffer(capacity, '\0');
-  size_t begin = 0;
-  size_t end = 0;
+  // Holds what is read at once and what is left of a chunk.
+  const size_t least = std::max<size_t>(sink != nullptr ? kSharedSize : kReadSize, 2 * sizes.max());
+  const size_t capacity = std::min<uint64_t>(before.size, keep ? kLargestKept : least);
+  ReadWindow window(capacity, /*shared=*/sink != nullptr);
   uint64_t offset = 0;
-  while (offset < before.size || begin < end) {
-    if (end - begin < sizes.max() && offset < before.size) {
-      keep = keep && begin == 0;
-      std::memmove(buffer.data(), buffer.data() + begin, end - begin);
-      end -= begin;
-      begin = 0;
-      const size_t wanted = std::min<uint64_t>(capacity - end, before.size - offset);
-      FS_ASSIGN_OR_RETURN(const size_t got, file.ReadAt(offset, buffer.data() + end, wanted));
+  while (offset < before.size || !window.unused().empty()) {
+    const std::string_view rest = window.unused();
+    if (rest.size() < sizes.max() && offset < before.size) {
+      FS_ASSIGN_OR_RETURN(const size_t got, window.Read(file, offset, before.size - offset));
       if (got == 0) return Aborted("it became shorter while it was read");
       offset += got;
-      end += got;
       continue;
     }
-    const std::string_view rest(buffer.data() + begin, end - begin);
     const uint64_t position = offset - rest.size();
     if (const uint64_t hole = keep ? 0 : holes.Skip(position, rest); hole > 0) {
       offset = position + hole;
-      begin = end = 0;
+      window.Drop();
       continue;
     }
     const size_t length = FirstChunkLength(rest, sizes);
@@ -178,14 +172,13 @@ absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint
     if (builder.size() == 0) prepared.looks = LookAtBytes(plain);
     const ChunkRef ref{HashChunk(ChunkKind::kData, plain), static_cast<uint32_t>(length)};
     builder.Add(ref);
-    if (sink != nullptr) sink->Take(ref, plain);
-    begin += length;
+    if (sink != nullptr) sink->Take(ref, window.Share(length));
+    window.Use(length);
   }
   bytes_hashed_ += before.size;
   FS_ASSIGN_OR_RETURN(prepared.content, builder.Finish(prepared.pieces));
   prepared.chunks = builder.chunks();
-  // A buffer of the file's size still is the file.
-  if (keep) prepared.bytes = std::move(buffer);
+  if (keep && window.HasAll()) prepared.bytes = window.TakeAll();
   return absl::OkStatus();
 }
 

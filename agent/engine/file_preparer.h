@@ -33,7 +33,7 @@ struct PreparedFile {
   Looks looks = Looks::kBlank;  // of the content
   std::vector<ListPiece> pieces;
   std::vector<ChunkRef> chunks;  // the data chunks, in order
-  std::string bytes;             // the whole file, when it was small enough to keep
+  absl::Cord bytes;              // the whole file, when it was small enough to keep
 };
 
 // Sees a file's chunks while the file is read, in order; that of its holes once. Called on the
@@ -41,8 +41,9 @@ struct PreparedFile {
 class ChunkSink {
  public:
   virtual ~ChunkSink() = default;
-  // May block, which slows the reading down. `plain` is valid during the call.
-  virtual void Take(const ChunkRef& ref, std::string_view plain) = 0;
+  // May block, which slows the reading down. `plain` shares what was read, a few MiB at a time,
+  // which is kept as long as any of it is held.
+  virtual void Take(const ChunkRef& ref, absl::Cord plain) = 0;
 };
 
 struct PrepareRequest {

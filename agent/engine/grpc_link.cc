@@ -3,17 +3,18 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
-#include <deque>
-#include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "agent/engine/active_calls.h"
+#include "agent/engine/grpc_transfers.h"
 #include "filesync/v1/chunk.grpc.pb.h"
 #include "filesync/v1/sync.grpc.pb.h"
 #include "libs/base/status.h"
 #include "libs/wire/channel.h"
+#include "libs/wire/chunk_messages.h"
 #include "libs/wire/convert.h"
 #include "libs/wire/grpc_status.h"
 
@@ -22,16 +23,9 @@ namespace {
 
 constexpr uint32_t kProtocol = 1;
 constexpr size_t kIdsPerMessage = 10'000;
-constexpr size_t kUploadWindowBytes = 16 << 20;
 // Metadata alone; keeps a Commit message well under the server's receive limit.
 constexpr size_t kCommitMessageBytes = 2 << 20;
 constexpr auto kUnaryDeadline = std::chrono::seconds(60);
-
-void Pack(const TravellingChunk& chunk, v1::PackedChunk* out) {
-  out->set_id(std::string(chunk.id.bytes()));
-  out->set_kind(chunk.kind == ChunkKind::kList ? v1::CHUNK_KIND_LIST : v1::CHUNK_KIND_DATA);
-  out->set_frame(chunk.frame);
-}
 
 absl::StatusOr<TravellingChunk> Unpack(v1::PackedChunk* packed) {
   const auto id = ChunkId::FromBytes(packed->id());
@@ -39,7 +33,7 @@ absl::StatusOr<TravellingChunk> Unpack(v1::PackedChunk* packed) {
   TravellingChunk chunk;
   chunk.id = *id;
   chunk.kind = packed->kind() == v1::CHUNK_KIND_LIST ? ChunkKind::kList : ChunkKind::kData;
-  chunk.frame = std::move(*packed->mutable_frame());
+  chunk.frame = absl::Cord(std::move(*packed->mutable_frame()));
   return chunk;
 }
 
@@ -81,137 +75,14 @@ absl::StatusOr<RemoteSlice> ToSlice(v1::Changes* message) {
   return slice;
 }
 
-// The calls under way, so that a stopping agent can end them. Thread-safe.
-class ActiveCalls {
- public:
-  void Add(grpc::ClientContext* context) {
-    absl::MutexLock lock(&mutex_);
-    contexts_.insert(context);
-    if (shut_down_) context->TryCancel();
-  }
-  void Remove(grpc::ClientContext* context) {
-    absl::MutexLock lock(&mutex_);
-    contexts_.erase(context);
-  }
-  void Shutdown() {
-    absl::MutexLock lock(&mutex_);
-    shut_down_ = true;
-    for (grpc::ClientContext* context : contexts_) context->TryCancel();
-  }
-
- private:
-  absl::Mutex mutex_;
-  std::set<grpc::ClientContext*> contexts_ ABSL_GUARDED_BY(mutex_);
-  bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
-};
-
-// A call's context, known to ActiveCalls while it lives.
-class CallContext {
- public:
-  explicit CallContext(ActiveCalls* calls) : calls_(calls) { calls_->Add(&context_); }
-  ~CallContext() { calls_->Remove(&context_); }
-  CallContext(const CallContext&) = delete;
-  grpc::ClientContext* get() { return &context_; }
-  grpc::ClientContext* operator->() { return &context_; }
-
- private:
-  ActiveCalls* const calls_;
-  grpc::ClientContext context_;
-};
-
 using SyncStream = grpc::ClientReaderWriter<v1::SyncRequest, v1::SyncResponse>;
-
-class GrpcUpload final : public ChunkUpload {
- public:
-  GrpcUpload(v1::ChunkService::Stub* stub, ActiveCalls* calls, TransferLimits* limits,
-             FolderPriority priority, FolderId folder, const std::string& agent_id,
-             std::atomic<uint64_t>* bytes_sent)
-      : folder_(folder),
-        agent_id_(agent_id),
-        limits_(limits),
-        priority_(priority),
-        bytes_sent_(bytes_sent),
-        context_(calls) {
-    stream_ = stub->UploadChunks(context_.get());
-  }
-
-  ~GrpcUpload() override {
-    if (finished_) return;
-    context_->TryCancel();
-    (void)stream_->Finish();
-  }
-
-  absl::Status Send(std::vector<TravellingChunk> chunks) override {
-    v1::UploadChunksRequest request;
-    if (sequence_ == 0) {
-      request.set_folder_id(folder_);
-      request.set_agent_id(agent_id_);
-    }
-    request.set_sequence(++sequence_);
-    size_t bytes = 0;
-    for (TravellingChunk& chunk : chunks) {
-      bytes += chunk.frame.size();
-      v1::PackedChunk* packed = request.add_chunks();
-      packed->set_id(std::string(chunk.id.bytes()));
-      packed->set_kind(chunk.kind == ChunkKind::kList ? v1::CHUNK_KIND_LIST : v1::CHUNK_KIND_DATA);
-      packed->set_frame(std::move(chunk.frame));
-    }
-    // For as long as it is sent, and no longer: a stream stays open between files.
-    const TransferSlots::Slot slot = limits_->slots.Acquire(priority_);
-    limits_->up.Acquire(bytes, TransferPriority::kBulk, priority_);
-    if (!stream_->Write(request)) return Finish();
-    *bytes_sent_ += bytes;
-    unacknowledged_.emplace_back(sequence_, bytes);
-    window_ += bytes;
-    while (window_ > kUploadWindowBytes) FS_RETURN_IF_ERROR(ReadAcknowledgement());
-    return absl::OkStatus();
-  }
-
-  absl::Status Flush() override {
-    while (!unacknowledged_.empty()) FS_RETURN_IF_ERROR(ReadAcknowledgement());
-    return absl::OkStatus();
-  }
-
- private:
-  absl::Status ReadAcknowledgement() {
-    v1::UploadChunksResponse response;
-    if (!stream_->Read(&response)) return Finish();
-    while (!unacknowledged_.empty() && unacknowledged_.front().first <= response.sequence()) {
-      window_ -= unacknowledged_.front().second;
-      unacknowledged_.pop_front();
-    }
-    return absl::OkStatus();
-  }
-
-  // The stream ended early: the reason.
-  absl::Status Finish() {
-    if (!finished_) {
-      finished_ = true;
-      end_ = FromGrpc(stream_->Finish());
-      if (end_.ok()) end_ = Unavailable("the server ended the upload");
-    }
-    return Annotate(end_, "upload");
-  }
-
-  const FolderId folder_;
-  const std::string agent_id_;
-  TransferLimits* const limits_;
-  const FolderPriority priority_;
-  std::atomic<uint64_t>* bytes_sent_;
-  CallContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::UploadChunksRequest, v1::UploadChunksResponse>>
-      stream_;
-  uint64_t sequence_ = 0;
-  size_t window_ = 0;
-  std::deque<std::pair<uint64_t, size_t>> unacknowledged_;
-  bool finished_ = false;
-  absl::Status end_;
-};
 
 class GrpcLink final : public ServerLink {
  public:
-  GrpcLink(std::shared_ptr<grpc::Channel> channel, TransferLimits* limits, FolderPriority priority)
-      : sync_(v1::SyncService::NewStub(channel)),
+  GrpcLink(const std::shared_ptr<grpc::Channel>& channel, TransferLimits* limits,
+           FolderPriority priority)
+      : channel_(channel),
+        sync_(v1::SyncService::NewStub(channel)),
         chunks_(v1::ChunkService::NewStub(channel)),
         limits_(limits),
         priority_(priority) {}
@@ -251,7 +122,7 @@ class GrpcLink final : public ServerLink {
     commit->set_batch(batch);
     size_t content = 0;
     for (const TravellingChunk& chunk : inline_chunks) {
-      Pack(chunk, commit->add_inline_chunks());
+      ToProto(StoredChunk{chunk.id, chunk.kind, chunk.frame}, commit->add_inline_chunks());
       content += chunk.frame.size();
     }
     limits_->up.Acquire(content, TransferPriority::kInteractive, priority_);
@@ -311,13 +182,12 @@ class GrpcLink final : public ServerLink {
 
   absl::StatusOr<std::unique_ptr<ChunkUpload>> Upload(FolderId folder,
                                                       const std::string& agent_id) override {
-    return std::unique_ptr<ChunkUpload>(
-        new GrpcUpload(chunks_.get(), &calls_, limits_, priority_, folder, agent_id, &bytes_sent_));
+    return StartUpload({channel_.get(), &calls_, limits_, priority_, &bytes_sent_}, folder, agent_id);
   }
 
   absl::Status Download(
       FolderId folder, const std::vector<ChunkId>& ids,
-      const std::function<absl::Status(size_t index, std::string frame)>& take) override {
+      const std::function<absl::Status(size_t index, absl::Cord frame)>& take) override {
     for (size_t begin = 0; begin < ids.size(); begin += kIdsPerMessage) {
       const size_t end = std::min(ids.size(), begin + kIdsPerMessage);
       FS_RETURN_IF_ERROR(DownloadSome(folder, ids, begin, end, take));
@@ -331,26 +201,29 @@ class GrpcLink final : public ServerLink {
  private:
   absl::Status DownloadSome(
       FolderId folder, const std::vector<ChunkId>& ids, size_t begin, size_t end,
-      const std::function<absl::Status(size_t index, std::string frame)>& take) {
+      const std::function<absl::Status(size_t index, absl::Cord frame)>& take) {
     v1::DownloadChunksRequest request;
     request.set_folder_id(folder);
     for (size_t i = begin; i < end; ++i) request.add_ids(std::string(ids[i].bytes()));
     const TransferSlots::Slot slot = limits_->slots.Acquire(priority_);
     CallContext context(&calls_);
-    const auto stream = chunks_->DownloadChunks(context.get(), request);
+    const auto stream = StartDownload(channel_.get(), context.get(), request);
     size_t next = begin;
     absl::Status taken;
-    v1::DownloadChunksResponse response;
+    grpc::ByteBuffer response;
     while (taken.ok() && stream->Read(&response)) {
       // What is not read holds the server's sending up.
-      limits_->down.Acquire(response.ByteSizeLong(), TransferPriority::kBulk, priority_);
-      for (v1::PackedChunk& packed : *response.mutable_chunks()) {
-        if (next == end || packed.id() != ids[next].bytes()) {
+      limits_->down.Acquire(response.Length(), TransferPriority::kBulk, priority_);
+      absl::StatusOr<std::vector<StoredChunk>> chunks = ParseDownload(response);
+      taken = chunks.status();
+      if (!taken.ok()) break;
+      for (StoredChunk& chunk : *chunks) {
+        if (next == end || chunk.id != ids[next]) {
           taken = DataLoss("the server sent chunks that were not asked for");
           break;
         }
-        bytes_received_ += packed.frame().size();
-        taken = take(next++, std::move(*packed.mutable_frame()));
+        bytes_received_ += chunk.frame.size();
+        taken = take(next++, std::move(chunk.frame));
         if (!taken.ok()) break;
       }
     }
@@ -460,6 +333,7 @@ class GrpcLink final : public ServerLink {
     return absl::OkStatus();
   }
 
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::SyncService::Stub> sync_;
   const std::unique_ptr<v1::ChunkService::Stub> chunks_;
   TransferLimits* const limits_;

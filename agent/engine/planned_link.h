@@ -43,7 +43,7 @@ class PlannedLink final : public ServerLink, private LinkListener {
                                                       const std::string& agent_id) override;
   absl::Status Download(
       FolderId folder, const std::vector<ChunkId>& ids,
-      const std::function<absl::Status(size_t index, std::string frame)>& take) override {
+      const std::function<absl::Status(size_t index, absl::Cord frame)>& take) override {
     return inner_->Download(folder, ids, take);
   }
   uint64_t BytesSent() const override { return inner_->BytesSent(); }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "libs/content/content.h"
 #include "libs/metadata/metadata_store.h"
 #include "libs/model/conflict.h"
@@ -21,7 +22,7 @@ namespace filesync {
 struct TravellingChunk {
   ChunkId id;
   ChunkKind kind = ChunkKind::kData;
-  std::string frame;
+  absl::Cord frame;
 };
 
 struct HelloInfo {
@@ -112,7 +113,7 @@ class ServerLink {
   // Calls `take` for each id in order, until all came or `take` fails.
   virtual absl::Status Download(
       FolderId folder, const std::vector<ChunkId>& ids,
-      const std::function<absl::Status(size_t index, std::string frame)>& take) = 0;
+      const std::function<absl::Status(size_t index, absl::Cord frame)>& take) = 0;
 
   // Bytes of chunk frames since the start.
   virtual uint64_t BytesSent() const = 0;

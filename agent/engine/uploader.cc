@@ -26,10 +26,10 @@ namespace {
 
 // The plain bytes of a data chunk: as kept, or read again and checked. Aborted when the file
 // is not what it was.
-absl::StatusOr<std::string> ReadAgain(Location* location, const UploadItem& item,
+absl::StatusOr<absl::Cord> ReadAgain(Location* location, const UploadItem& item,
                                       const ChunkRef& ref, uint64_t offset,
                                       std::unique_ptr<LocalFile>& file) {
-  if (!item.file->bytes.empty()) return item.file->bytes.substr(offset, ref.size);
+  if (!item.file->bytes.empty()) return item.file->bytes.Subcord(offset, ref.size);
   if (file == nullptr) {
     FS_ASSIGN_OR_RETURN(file, location->Open(item.path));
   }
@@ -44,7 +44,7 @@ absl::StatusOr<std::string> ReadAgain(Location* location, const UploadItem& item
   if (done < plain.size() || HashChunk(ChunkKind::kData, plain) != ref.id) {
     return Aborted("it changed while it was uploaded");
   }
-  return plain;
+  return absl::Cord(std::move(plain));
 }
 
 }  // namespace
@@ -107,11 +107,11 @@ void Uploader::PackInline(const std::vector<Needed>& needed, std::vector<UploadI
                           std::vector<TravellingChunk>& inline_chunks) {
   for (const Needed& chunk : needed) {
     std::unique_ptr<LocalFile> file;
-    std::string plain;
+    absl::Cord plain;
     if (chunk.plain != nullptr) {
-      plain = *chunk.plain;
+      plain = absl::Cord(*chunk.plain);
     } else {
-      absl::StatusOr<std::string> read =
+      absl::StatusOr<absl::Cord> read =
           ReadAgain(context_->location, items[chunk.item], chunk.ref, chunk.offset, file);
       if (!read.ok()) {
         items[chunk.item].changed = true;
@@ -120,7 +120,8 @@ void Uploader::PackInline(const std::vector<Needed>& needed, std::vector<UploadI
       plain = *std::move(read);
     }
     inline_chunks.push_back(
-        {chunk.ref.id, chunk.kind, EncodeFrame(plain, context_->frame_options())});
+        {chunk.ref.id, chunk.kind,
+         EncodeFrame(plain, context_->frame_options())});
     NoteSent(chunk.ref, inline_chunks.back().frame.size());
   }
 }
@@ -154,7 +155,7 @@ absl::Status Uploader::SendEarly(const WelcomeInfo& welcome, const RelPath& path
     if (missing.erase(chunk.ref.id) > 0) {
       FS_RETURN_IF_ERROR(Queue(welcome, chunk.ref,
                                {chunk.ref.id, ChunkKind::kData,
-                                PackFrame(std::move(chunk.raw_frame), context_->frame_options())}));
+                                EncodeFrame(chunk.plain, context_->frame_options())}));
       head_start.stream = streams_opened_;
     }
     context_->progress.Advance(TransferDirection::kUp, path, chunk.ref.size);
@@ -177,23 +178,24 @@ absl::Status Uploader::Send(const WelcomeInfo& welcome, const std::vector<Needed
       NoteHandled(item, chunk);
       continue;
     }
-    std::string read;
-    if (chunk.plain == nullptr) {
+    absl::Cord plain;
+    if (chunk.plain != nullptr) {
+      plain = absl::Cord(*chunk.plain);
+    } else {
       if (item.changed) continue;
       if (file_item != chunk.item) file.reset();
       file_item = chunk.item;
-      absl::StatusOr<std::string> plain =
+      absl::StatusOr<absl::Cord> read =
           ReadAgain(context_->location, item, chunk.ref, chunk.offset, file);
-      if (!plain.ok()) {
+      if (!read.ok()) {
         item.changed = true;
         continue;
       }
-      read = *std::move(plain);
+      plain = *std::move(read);
     }
     FS_RETURN_IF_ERROR(Queue(
         welcome, chunk.ref,
-        {chunk.ref.id, chunk.kind,
-         EncodeFrame(chunk.plain != nullptr ? *chunk.plain : read, context_->frame_options())}));
+        {chunk.ref.id, chunk.kind, EncodeFrame(plain, context_->frame_options())}));
     NoteHandled(item, chunk);
   }
   return SendQueued();

@@ -23,10 +23,10 @@ struct UploadItem {
   bool changed = false;
 };
 
-// A chunk as it was read: its raw frame.
+// A chunk as it was read.
 struct ReadChunk {
   ChunkRef ref;
-  std::string raw_frame;
+  absl::Cord plain;
 };
 
 // Chunks that were sent, or found on the server, before the commit they belong to was decided.

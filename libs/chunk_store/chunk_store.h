@@ -8,10 +8,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "libs/content/content.h"
 
 namespace filesync {
@@ -19,7 +19,7 @@ namespace filesync {
 struct StoredChunk {
   ChunkId id;
   ChunkKind kind = ChunkKind::kData;
-  std::string frame;
+  absl::Cord frame;
 };
 
 class ChunkStore {
@@ -27,14 +27,14 @@ class ChunkStore {
   virtual ~ChunkStore() = default;
   virtual absl::Status Put(const std::vector<StoredChunk>& chunks) = 0;
   // One frame per id, in order; nullopt where the id is not stored.
-  virtual absl::StatusOr<std::vector<std::optional<std::string>>> Get(
+  virtual absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
       const std::vector<ChunkId>& ids) = 0;
   // One answer per id, in order.
   virtual absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) = 0;
   virtual absl::Status Delete(const std::vector<ChunkId>& ids) = 0;
   // Calls `visit` with each id and frame, in id order, until it returns false.
   virtual absl::Status ForEach(
-      const std::function<bool(const ChunkId&, std::string_view frame)>& visit) = 0;
+      const std::function<bool(const ChunkId&, const absl::Cord& frame)>& visit) = 0;
 };
 
 std::unique_ptr<ChunkStore> NewMemoryChunkStore();

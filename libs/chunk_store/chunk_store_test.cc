@@ -27,7 +27,7 @@ StoredChunk MakeChunk(size_t size, int seed) {
   std::mt19937_64 random(seed);
   std::string plain(size, '\0');
   for (char& c : plain) c = static_cast<char>(random());
-  return {HashChunk(ChunkKind::kData, plain), ChunkKind::kData, EncodeFrame(plain)};
+  return {HashChunk(ChunkKind::kData, plain), ChunkKind::kData, absl::Cord(EncodeFrame(plain))};
 }
 
 // A store with what it stands on.
@@ -87,7 +87,7 @@ class ChunkStoreTest : public testing::TestWithParam<Form> {
   }
   ChunkStore& store() { return *opened_.chunks; }
 
-  std::vector<std::optional<std::string>> Get(const std::vector<ChunkId>& ids) {
+  std::vector<std::optional<absl::Cord>> Get(const std::vector<ChunkId>& ids) {
     auto frames = store().Get(ids);
     EXPECT_TRUE(frames.ok()) << frames.status();
     return *std::move(frames);
@@ -143,12 +143,12 @@ TEST_P(ChunkStoreTest, VisitsAllInOrderUntilToldToStop) {
   std::vector<StoredChunk> chunks;
   for (int i = 0; i < 20; ++i) {
     chunks.push_back(MakeChunk(i % 2 == 0 ? 10 + i : 3'000 + i, 100 + i));
-    expected[chunks.back().id] = chunks.back().frame;
+    expected[chunks.back().id] = std::string(chunks.back().frame);
   }
   ASSERT_TRUE(store().Put(chunks).ok());
   std::vector<std::pair<ChunkId, std::string>> seen;
   ASSERT_TRUE(store()
-                  .ForEach([&](const ChunkId& id, std::string_view frame) {
+                  .ForEach([&](const ChunkId& id, const absl::Cord& frame) {
                     seen.emplace_back(id, frame);
                     return true;
                   })
@@ -157,7 +157,7 @@ TEST_P(ChunkStoreTest, VisitsAllInOrderUntilToldToStop) {
       seen.begin(), seen.end(), expected.begin(), expected.end(),
       [](const auto& a, const auto& b) { return a.first == b.first && a.second == b.second; }));
   int visits = 0;
-  ASSERT_TRUE(store().ForEach([&](const ChunkId&, std::string_view) { return ++visits < 5; }).ok());
+  ASSERT_TRUE(store().ForEach([&](const ChunkId&, const absl::Cord&) { return ++visits < 5; }).ok());
   EXPECT_EQ(visits, 5);
 }
 
@@ -189,9 +189,11 @@ TEST(VerifyingChunkStoreTest, RefusesFramesThatLieAndStoresNothingOfTheCall) {
   StoredChunk other_kind = MakeChunk(100, 3);
   other_kind.kind = ChunkKind::kList;
   StoredChunk cut = MakeChunk(100, 4);
-  cut.frame.pop_back();
+  cut.frame.RemoveSuffix(1);
   StoredChunk huge = MakeChunk(100, 5);
-  huge.frame[1] = '\x7f';
+  std::string lie(huge.frame);
+  lie[1] = '\x7f';
+  huge.frame = absl::Cord(lie);
   for (const StoredChunk& bad : {other_bytes, other_kind, cut, huge}) {
     EXPECT_TRUE(absl::IsDataLoss(store->Put({MakeChunk(50, 6), bad})));
     EXPECT_THAT(*store->Has({MakeChunk(50, 6).id, bad.id}), ElementsAre(false, false));

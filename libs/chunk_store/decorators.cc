@@ -12,11 +12,11 @@ class VerifyingChunkStore final : public ChunkStore {
 
   absl::Status Put(const std::vector<StoredChunk>& chunks) override {
     for (const StoredChunk& chunk : chunks) {
-      FS_RETURN_IF_ERROR(VerifyFrame(chunk.frame, chunk.kind, chunk.id));
+      FS_RETURN_IF_ERROR(DecodeAndVerifyFrame(chunk.frame, chunk.kind, chunk.id).status());
     }
     return store_->Put(chunks);
   }
-  absl::StatusOr<std::vector<std::optional<std::string>>> Get(
+  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
       const std::vector<ChunkId>& ids) override {
     FS_ASSIGN_OR_RETURN(auto frames, store_->Get(ids));
     for (size_t i = 0; i < ids.size(); ++i) {
@@ -31,7 +31,7 @@ class VerifyingChunkStore final : public ChunkStore {
   }
   absl::Status Delete(const std::vector<ChunkId>& ids) override { return store_->Delete(ids); }
   absl::Status ForEach(
-      const std::function<bool(const ChunkId&, std::string_view frame)>& visit) override {
+      const std::function<bool(const ChunkId&, const absl::Cord& frame)>& visit) override {
     return store_->ForEach(visit);
   }
 
@@ -48,7 +48,7 @@ class FaultyChunkStore final : public ChunkStore {
     FS_RETURN_IF_ERROR(faults_.before("put"));
     return store_->Put(chunks);
   }
-  absl::StatusOr<std::vector<std::optional<std::string>>> Get(
+  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
       const std::vector<ChunkId>& ids) override {
     FS_RETURN_IF_ERROR(faults_.before("get"));
     return store_->Get(ids);
@@ -62,7 +62,7 @@ class FaultyChunkStore final : public ChunkStore {
     return store_->Delete(ids);
   }
   absl::Status ForEach(
-      const std::function<bool(const ChunkId&, std::string_view frame)>& visit) override {
+      const std::function<bool(const ChunkId&, const absl::Cord& frame)>& visit) override {
     FS_RETURN_IF_ERROR(faults_.before("iterate"));
     return store_->ForEach(visit);
   }

@@ -16,10 +16,10 @@ class MemoryChunkStore final : public ChunkStore {
     for (const StoredChunk& chunk : chunks) frames_[chunk.id] = chunk.frame;
     return absl::OkStatus();
   }
-  absl::StatusOr<std::vector<std::optional<std::string>>> Get(
+  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
       const std::vector<ChunkId>& ids) override {
     absl::MutexLock lock(&mutex_);
-    std::vector<std::optional<std::string>> frames;
+    std::vector<std::optional<absl::Cord>> frames;
     for (const ChunkId& id : ids) {
       const auto it = frames_.find(id);
       frames.push_back(it == frames_.end() ? std::nullopt : std::optional(it->second));
@@ -38,7 +38,7 @@ class MemoryChunkStore final : public ChunkStore {
     return absl::OkStatus();
   }
   absl::Status ForEach(
-      const std::function<bool(const ChunkId&, std::string_view frame)>& visit) override {
+      const std::function<bool(const ChunkId&, const absl::Cord& frame)>& visit) override {
     absl::MutexLock lock(&mutex_);
     for (const auto& [id, frame] : frames_) {
       if (!visit(id, frame)) break;
@@ -48,7 +48,7 @@ class MemoryChunkStore final : public ChunkStore {
 
  private:
   absl::Mutex mutex_;
-  std::map<ChunkId, std::string> frames_ ABSL_GUARDED_BY(mutex_);
+  std::map<ChunkId, absl::Cord> frames_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -31,6 +31,13 @@ std::string Encode(const Place& place) {
   return value;
 }
 
+std::string EncodeInline(const absl::Cord& frame) {
+  std::string value(1, kInline);
+  value.reserve(1 + frame.size());
+  for (const absl::string_view piece : frame.Chunks()) value.append(piece.data(), piece.size());
+  return value;
+}
+
 // nullopt when `value` is no place.
 std::optional<Place> DecodePlace(std::string_view value) {
   if (value.size() != kPlaceSize || value[0] != kPacked) return std::nullopt;
@@ -61,7 +68,7 @@ class PackChunkStore final : public ChunkStore {
     size_t bytes = 0;
     for (const StoredChunk* chunk : wanted) {
       if (chunk->frame.size() < smallest_packed_) {
-        batch.Put(chunks_, std::string(chunk->id.bytes()), std::string(1, kInline) + chunk->frame);
+        batch.Put(chunks_, std::string(chunk->id.bytes()), EncodeInline(chunk->frame));
         continue;
       }
       group.push_back(chunk);
@@ -75,14 +82,15 @@ class PackChunkStore final : public ChunkStore {
     return batch.empty() ? absl::OkStatus() : store_->Write(batch, /*synced=*/false);
   }
 
-  absl::StatusOr<std::vector<std::optional<std::string>>> Get(
+  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
       const std::vector<ChunkId>& ids) override {
     FS_ASSIGN_OR_RETURN(auto values, store_->MultiGet(chunks_, Keys(ids)));
+    std::vector<std::optional<absl::Cord>> frames(ids.size());
     for (size_t i = 0; i < ids.size(); ++i) {
       if (!values[i].has_value()) continue;
-      FS_ASSIGN_OR_RETURN(values[i], Frame(ids[i], *std::move(values[i])));
+      FS_ASSIGN_OR_RETURN(frames[i], Frame(ids[i], *std::move(values[i])));
     }
-    return values;
+    return frames;
   }
 
   absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) override {
@@ -110,12 +118,12 @@ class PackChunkStore final : public ChunkStore {
   }
 
   absl::Status ForEach(
-      const std::function<bool(const ChunkId&, std::string_view frame)>& visit) override {
+      const std::function<bool(const ChunkId&, const absl::Cord& frame)>& visit) override {
     const std::unique_ptr<KvIterator> iterator = store_->Iterate(chunks_);
     for (iterator->Seek(""); iterator->Valid(); iterator->Next()) {
       const auto id = ChunkId::FromBytes(iterator->key());
       if (!id.has_value()) return DataLoss("the chunk table holds a key that is no chunk id");
-      FS_ASSIGN_OR_RETURN(const std::optional<std::string> frame,
+      FS_ASSIGN_OR_RETURN(const std::optional<absl::Cord> frame,
                           Frame(*id, std::string(iterator->value())));
       if (frame.has_value() && !visit(*id, *frame)) return absl::OkStatus();
     }
@@ -142,10 +150,14 @@ class PackChunkStore final : public ChunkStore {
   absl::Status Append(const std::vector<const StoredChunk*>& chunks, KvBatch& batch) {
     if (chunks.empty()) return absl::OkStatus();
     FS_ASSIGN_OR_RETURN(const std::shared_ptr<PackFile> pack, packs_->Current());
-    std::vector<std::string_view> frames;
-    frames.reserve(chunks.size());
-    for (const StoredChunk* chunk : chunks) frames.emplace_back(chunk->frame);
-    FS_ASSIGN_OR_RETURN(uint64_t offset, pack->Append(frames));
+    std::vector<std::string_view> pieces;
+    pieces.reserve(chunks.size());
+    for (const StoredChunk* chunk : chunks) {
+      for (const absl::string_view piece : chunk->frame.Chunks()) {
+        pieces.emplace_back(piece.data(), piece.size());
+      }
+    }
+    FS_ASSIGN_OR_RETURN(uint64_t offset, pack->Append(pieces));
     for (const StoredChunk* chunk : chunks) {
       const auto size = static_cast<uint32_t>(chunk->frame.size());
       batch.Put(chunks_, std::string(chunk->id.bytes()), Encode({pack->number(), offset, size}));
@@ -155,14 +167,14 @@ class PackChunkStore final : public ChunkStore {
   }
 
   // The frame that a value of the chunk table stands for; nullopt when it was deleted meanwhile.
-  absl::StatusOr<std::optional<std::string>> Frame(const ChunkId& id, std::string value) {
-    if (!value.empty() && value[0] == kInline) return value.erase(0, 1);
+  absl::StatusOr<std::optional<absl::Cord>> Frame(const ChunkId& id, std::string value) {
+    if (!value.empty() && value[0] == kInline) return absl::Cord(value.erase(0, 1));
     const std::optional<Place> place = DecodePlace(value);
     if (!place.has_value()) {
       return DataLoss("the chunk table can't be read at chunk {}", id.ToHex());
     }
     FS_ASSIGN_OR_RETURN(const std::shared_ptr<PackFile> pack, packs_->Get(place->pack));
-    absl::StatusOr<std::string> frame = pack->Read(place->offset, place->size);
+    absl::StatusOr<absl::Cord> frame = pack->Read(place->offset, place->size);
     if (frame.ok()) return *std::move(frame);
     FS_ASSIGN_OR_RETURN(const std::vector<bool> still, Has({id}));
     if (!still.front()) return std::nullopt;

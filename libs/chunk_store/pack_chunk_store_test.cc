@@ -29,7 +29,7 @@ StoredChunk MakeChunk(size_t size, int seed) {
   std::mt19937_64 random(seed);
   std::string plain(size, '\0');
   for (char& c : plain) c = static_cast<char>(random());
-  return {HashChunk(ChunkKind::kData, plain), ChunkKind::kData, EncodeFrame(plain)};
+  return {HashChunk(ChunkKind::kData, plain), ChunkKind::kData, absl::Cord(EncodeFrame(plain))};
 }
 
 class PackChunkStoreTest : public testing::Test {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 
 #include "libs/base/status.h"
 
@@ -13,7 +14,7 @@ namespace filesync {
 namespace {
 
 // Far below IOV_MAX.
-constexpr size_t kFramesPerWrite = 256;
+constexpr size_t kPiecesPerWrite = 256;
 constexpr uint64_t kBlock = 4096;
 
 absl::Status WriteError(int error, std::string_view what) {
@@ -32,31 +33,31 @@ absl::Status PackFile::Failed(absl::Status why) {
   return why;
 }
 
-absl::StatusOr<uint64_t> PackFile::Append(const std::vector<std::string_view>& frames) {
+absl::StatusOr<uint64_t> PackFile::Append(const std::vector<std::string_view>& pieces) {
   uint64_t size = 0;
-  for (const std::string_view frame : frames) size += frame.size();
+  for (const std::string_view piece : pieces) size += piece.size();
   const uint64_t offset = end_.fetch_add(size);
-  FS_RETURN_IF_ERROR(WriteAt(offset, frames));
+  FS_RETURN_IF_ERROR(WriteAt(offset, pieces));
   FS_RETURN_IF_ERROR(SyncUpTo(++written_));
   return offset;
 }
 
-absl::Status PackFile::WriteAt(uint64_t offset, const std::vector<std::string_view>& frames) {
+absl::Status PackFile::WriteAt(uint64_t offset, const std::vector<std::string_view>& pieces) {
   size_t next = 0;
-  size_t skip = 0;  // of frames[next], already written
-  while (next < frames.size()) {
-    iovec parts[kFramesPerWrite];
+  size_t skip = 0;  // of pieces[next], already written
+  while (next < pieces.size()) {
+    iovec vectors[kPiecesPerWrite];
     size_t count = 0;
-    for (size_t i = next; i < frames.size() && count < kFramesPerWrite; ++i, ++count) {
-      const std::string_view rest = i == next ? frames[i].substr(skip) : frames[i];
-      parts[count] = {const_cast<char*>(rest.data()), rest.size()};
+    for (size_t i = next; i < pieces.size() && count < kPiecesPerWrite; ++i, ++count) {
+      const std::string_view rest = i == next ? pieces[i].substr(skip) : pieces[i];
+      vectors[count] = {const_cast<char*>(rest.data()), rest.size()};
     }
-    ssize_t wrote = pwritev(fd_.get(), parts, static_cast<int>(count), static_cast<off_t>(offset));
+    ssize_t wrote = pwritev(fd_.get(), vectors, static_cast<int>(count), static_cast<off_t>(offset));
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) return Failed(WriteError(errno, "writing a chunk pack"));
     offset += static_cast<uint64_t>(wrote);
-    while (next < frames.size() && static_cast<size_t>(wrote) >= frames[next].size() - skip) {
-      wrote -= static_cast<ssize_t>(frames[next].size() - skip);
+    while (next < pieces.size() && static_cast<size_t>(wrote) >= pieces[next].size() - skip) {
+      wrote -= static_cast<ssize_t>(pieces[next].size() - skip);
       skip = 0;
       ++next;
     }
@@ -75,18 +76,20 @@ absl::Status PackFile::SyncUpTo(uint64_t ticket) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> PackFile::Read(uint64_t offset, size_t size) const {
-  std::string frame(size, '\0');
+absl::StatusOr<absl::Cord> PackFile::Read(uint64_t offset, size_t size) const {
+  // Not filled with zeros first, as a string would be.
+  std::unique_ptr<char[]> frame(new char[size]);
   size_t done = 0;
   while (done < size) {
     const ssize_t got =
-        pread(fd_.get(), frame.data() + done, size - done, static_cast<off_t>(offset + done));
+        pread(fd_.get(), frame.get() + done, size - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return ErrnoStatus(errno, "reading a chunk pack");
     if (got == 0) return DataLoss("chunk pack {} ends at {}, in a frame", number_, offset + done);
     done += static_cast<size_t>(got);
   }
-  return frame;
+  const absl::string_view bytes(frame.get(), size);
+  return absl::MakeCordFromExternal(bytes, [frame = std::move(frame)] {});
 }
 
 void PackFile::Free(uint64_t offset, size_t size) {

@@ -4,12 +4,12 @@
 
 #include <atomic>
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "absl/synchronization/mutex.h"
 #include "libs/base/unique_fd.h"
 
@@ -24,21 +24,21 @@ class PackFile {
   uint64_t number() const { return number_; }
   uint64_t size() const { return end_; }
 
-  // Writes the frames behind each other and on disk (fdatasync; appends at the same time share
+  // Writes the pieces behind each other and on disk (fdatasync; appends at the same time share
   // one), and returns the offset of the first. After an error nothing can be appended any more:
   // what the kernel dropped it reports only once.
   // Errors: ResourceExhausted when the disk is full; FailedPrecondition after an error.
-  absl::StatusOr<uint64_t> Append(const std::vector<std::string_view>& frames);
+  absl::StatusOr<uint64_t> Append(const std::vector<std::string_view>& pieces);
   bool failed() const;
 
   // DataLoss when the file ends before `offset` + `size`.
-  absl::StatusOr<std::string> Read(uint64_t offset, size_t size) const;
+  absl::StatusOr<absl::Cord> Read(uint64_t offset, size_t size) const;
 
   // Gives the space of a frame that nobody needs any more back to the file system, where it can.
   void Free(uint64_t offset, size_t size);
 
  private:
-  absl::Status WriteAt(uint64_t offset, const std::vector<std::string_view>& frames);
+  absl::Status WriteAt(uint64_t offset, const std::vector<std::string_view>& pieces);
   absl::Status SyncUpTo(uint64_t ticket);
   absl::Status Failed(absl::Status why);
 

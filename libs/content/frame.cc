@@ -2,6 +2,8 @@
 
 #include <zstd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <optional>
 
@@ -64,24 +66,34 @@ std::optional<std::string> Compressed(std::string_view plain, const FrameOptions
   return frame;
 }
 
-absl::Status CheckRawSize(std::string_view payload, uint32_t declared) {
-  if (payload.size() == declared) return absl::OkStatus();
-  return DataLoss("the frame declares {} bytes and holds {}", declared, payload.size());
+absl::Status CheckRawSize(size_t payload, uint32_t declared) {
+  if (payload == declared) return absl::OkStatus();
+  return DataLoss("the frame declares {} bytes and holds {}", declared, payload);
 }
 
-absl::Status CheckHash(std::string_view plain, ChunkKind kind, const ChunkId& id) {
-  if (HashChunk(kind, plain) == id) return absl::OkStatus();
-  return DataLoss("chunk {} does not hash to its id", id.ToHex());
+absl::StatusOr<std::string> Decompress(std::string_view payload, uint32_t size) {
+  std::string plain(size, '\0');
+  const size_t got = ZSTD_decompressDCtx(Decompressor(), plain.data(), plain.size(), payload.data(),
+                                         payload.size());
+  if (ZSTD_isError(got)) {
+    return DataLoss("the frame does not decompress: {}", ZSTD_getErrorName(got));
+  }
+  if (got != size) return DataLoss("the frame declares {} bytes and holds {}", size, got);
+  return plain;
+}
+
+// `bytes` in one piece: where they are, or copied to `scratch`.
+std::string_view InOnePiece(const absl::Cord& bytes, std::string& scratch) {
+  if (const auto flat = bytes.TryFlat(); flat.has_value()) return {flat->data(), flat->size()};
+  absl::CopyCordToString(bytes, &scratch);
+  return scratch;
 }
 
 }  // namespace
 
 std::string EncodeFrame(std::string_view plain, const FrameOptions& options) {
   std::optional<std::string> compressed = Compressed(plain, options);
-  return compressed.has_value() ? *std::move(compressed) : RawFrame(plain);
-}
-
-std::string RawFrame(std::string_view plain) {
+  if (compressed.has_value()) return *std::move(compressed);
   std::string frame;
   frame.reserve(kFrameHeaderSize + plain.size());
   AppendHeader(frame, FrameCodec::kRaw, plain.size());
@@ -89,10 +101,15 @@ std::string RawFrame(std::string_view plain) {
   return frame;
 }
 
-std::string PackFrame(std::string raw_frame, const FrameOptions& options) {
-  std::optional<std::string> compressed =
-      Compressed(std::string_view(raw_frame).substr(kFrameHeaderSize), options);
-  return compressed.has_value() ? *std::move(compressed) : std::move(raw_frame);
+absl::Cord EncodeFrame(const absl::Cord& plain, const FrameOptions& options) {
+  std::string scratch;
+  std::optional<std::string> compressed = Compressed(InOnePiece(plain, scratch), options);
+  if (compressed.has_value()) return absl::Cord(*std::move(compressed));
+  std::string header;
+  AppendHeader(header, FrameCodec::kRaw, plain.size());
+  absl::Cord frame(header);
+  frame.Append(plain);
+  return frame;
 }
 
 absl::StatusOr<uint32_t> FramePlainSize(std::string_view frame) {
@@ -110,46 +127,36 @@ absl::StatusOr<uint32_t> FramePlainSize(std::string_view frame) {
   return size;
 }
 
-absl::StatusOr<std::string> DecodeFrame(std::string_view frame) {
+absl::StatusOr<uint32_t> FramePlainSize(const absl::Cord& frame) {
+  char header[kFrameHeaderSize];
+  size_t have = 0;
+  for (const absl::string_view piece : frame.Chunks()) {
+    const size_t more = std::min(piece.size(), kFrameHeaderSize - have);
+    std::memcpy(header + have, piece.data(), more);
+    have += more;
+    if (have == kFrameHeaderSize) break;
+  }
+  return FramePlainSize(std::string_view(header, have));
+}
+
+absl::StatusOr<absl::Cord> DecodeFrame(const absl::Cord& frame) {
   FS_ASSIGN_OR_RETURN(const uint32_t size, FramePlainSize(frame));
-  const std::string_view payload = frame.substr(kFrameHeaderSize);
+  absl::Cord payload = frame;
+  payload.RemovePrefix(kFrameHeaderSize);
   if (static_cast<FrameCodec>(frame[0]) == FrameCodec::kRaw) {
-    FS_RETURN_IF_ERROR(CheckRawSize(payload, size));
-    return std::string(payload);
+    FS_RETURN_IF_ERROR(CheckRawSize(payload.size(), size));
+    return payload;
   }
-  std::string plain(size, '\0');
-  const size_t got = ZSTD_decompressDCtx(Decompressor(), plain.data(), plain.size(), payload.data(),
-                                         payload.size());
-  if (ZSTD_isError(got)) {
-    return DataLoss("the frame does not decompress: {}", ZSTD_getErrorName(got));
-  }
-  if (got != size) return DataLoss("the frame declares {} bytes and holds {}", size, got);
-  return plain;
-}
-
-absl::StatusOr<std::string> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
-                                                 const ChunkId& id) {
-  FS_ASSIGN_OR_RETURN(std::string plain, DecodeFrame(frame));
-  FS_RETURN_IF_ERROR(CheckHash(plain, kind, id));
-  return plain;
-}
-
-absl::StatusOr<std::string_view> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
-                                                      const ChunkId& id, std::string& scratch) {
-  FS_ASSIGN_OR_RETURN(const uint32_t size, FramePlainSize(frame));
-  if (static_cast<FrameCodec>(frame[0]) != FrameCodec::kRaw) {
-    FS_ASSIGN_OR_RETURN(scratch, DecodeAndVerifyFrame(frame, kind, id));
-    return scratch;
-  }
-  const std::string_view payload = frame.substr(kFrameHeaderSize);
-  FS_RETURN_IF_ERROR(CheckRawSize(payload, size));
-  FS_RETURN_IF_ERROR(CheckHash(payload, kind, id));
-  return payload;
-}
-
-absl::Status VerifyFrame(std::string_view frame, ChunkKind kind, const ChunkId& id) {
   std::string scratch;
-  return DecodeAndVerifyFrame(frame, kind, id, scratch).status();
+  FS_ASSIGN_OR_RETURN(std::string plain, Decompress(InOnePiece(payload, scratch), size));
+  return absl::Cord(std::move(plain));
+}
+
+absl::StatusOr<absl::Cord> DecodeAndVerifyFrame(const absl::Cord& frame, ChunkKind kind,
+                                                const ChunkId& id) {
+  FS_ASSIGN_OR_RETURN(absl::Cord plain, DecodeFrame(frame));
+  if (HashChunk(kind, plain) == id) return plain;
+  return DataLoss("chunk {} does not hash to its id", id.ToHex());
 }
 
 }  // namespace filesync

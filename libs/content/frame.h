@@ -4,7 +4,9 @@
 //   bytes 1..4  plain size, big-endian
 //   bytes 5..   payload
 //
-// The agent encodes once; the server stores the frame as it came, after checking it.
+// The agent encodes once; the server stores the frame as it came, after checking it. A frame that
+// is handed on is an absl::Cord: its bytes lie where they were read or received, often in several
+// pieces, and are shared until the last holder lets go.
 // Functions are thread-safe.
 #pragma once
 
@@ -13,6 +15,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/cord.h"
 #include "libs/content/content.h"
 
 namespace filesync {
@@ -33,29 +36,21 @@ struct FrameOptions {
 // else raw. Never fails on valid sizes; the result is never larger than raw.
 std::string EncodeFrame(std::string_view plain, const FrameOptions& options = {});
 
-// The same in two steps, for those who can't keep `plain`: a raw frame is made first, and packed
-// later, which copies nothing when it stays raw.
-std::string RawFrame(std::string_view plain);
-std::string PackFrame(std::string raw_frame, const FrameOptions& options = {});
+// The same, where a raw frame shares the bytes of `plain` and copies nothing.
+absl::Cord EncodeFrame(const absl::Cord& plain, const FrameOptions& options = {});
 
 // The plain size a frame declares; DataLoss when the header is short, the codec unknown or
 // the size above kMaxChunkSize. Allocates nothing.
 absl::StatusOr<uint32_t> FramePlainSize(std::string_view frame);
+absl::StatusOr<uint32_t> FramePlainSize(const absl::Cord& frame);
 
-// The plain bytes. DataLoss when the frame does not decode to exactly its declared size; no
-// more memory than that size is taken, whatever the payload claims.
-absl::StatusOr<std::string> DecodeFrame(std::string_view frame);
+// The plain bytes; those of a raw frame are shared, not copied. DataLoss when the frame does not
+// decode to exactly its declared size; no more memory than that size is taken, whatever the
+// payload claims.
+absl::StatusOr<absl::Cord> DecodeFrame(const absl::Cord& frame);
 
 // Decodes and checks that the bytes hash to `id` in `kind`'s domain: DataLoss when not.
-absl::StatusOr<std::string> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
-                                                 const ChunkId& id);
-
-// The same without a copy where none is needed: the result points into `frame` when that is raw,
-// else into `scratch`.
-absl::StatusOr<std::string_view> DecodeAndVerifyFrame(std::string_view frame, ChunkKind kind,
-                                                      const ChunkId& id, std::string& scratch);
-
-// The check alone, which copies nothing of a raw frame.
-absl::Status VerifyFrame(std::string_view frame, ChunkKind kind, const ChunkId& id);
+absl::StatusOr<absl::Cord> DecodeAndVerifyFrame(const absl::Cord& frame, ChunkKind kind,
+                                                const ChunkId& id);
 
 }  // namespace filesync

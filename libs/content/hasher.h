@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include "absl/strings/cord.h"
 #include "libs/content/content.h"
 
 namespace filesync {
@@ -12,6 +13,7 @@ namespace filesync {
 // Id of a chunk. kData: plain BLAKE3 of the bytes. kList: BLAKE3 in derive-key mode with the
 // context "filesync 2026 content list piece v1".
 ChunkId HashChunk(ChunkKind kind, std::string_view plain);
+ChunkId HashChunk(ChunkKind kind, const absl::Cord& plain);
 
 // Incremental hash in the content-identity domain (derive-key context "filesync 2026 content
 // identity v1"): fed with each data chunk of a file in order, id then size (4 bytes,

@@ -395,13 +395,18 @@ absl::StatusOr<Incarnation> FromProto(const v1::Incarnation& proto) {
   return Incarnation{proto.id(), proto.first_version()};
 }
 
-void ToProto(StoredChunk chunk, v1::PackedChunk* proto) {
+void ToProto(const StoredChunk& chunk, v1::PackedChunk* proto) {
   proto->set_id(Bytes(chunk.id.bytes()));
   proto->set_kind(chunk.kind == ChunkKind::kList ? v1::CHUNK_KIND_LIST : v1::CHUNK_KIND_DATA);
-  proto->set_frame(std::move(chunk.frame));
+  absl::CopyCordToString(chunk.frame, proto->mutable_frame());
 }
 
 absl::StatusOr<StoredChunk> FromProto(v1::PackedChunk&& proto) {
+  absl::Cord frame(std::move(*proto.mutable_frame()));
+  return FromProto(proto, std::move(frame));
+}
+
+absl::StatusOr<StoredChunk> FromProto(const v1::PackedChunk& proto, absl::Cord frame) {
   StoredChunk chunk;
   FS_ASSIGN_OR_RETURN(chunk.id, ParseChunkId(proto.id()));
   switch (proto.kind()) {
@@ -414,11 +419,10 @@ absl::StatusOr<StoredChunk> FromProto(v1::PackedChunk&& proto) {
     default:
       return InvalidArgument("unknown chunk kind {}", static_cast<int>(proto.kind()));
   }
-  if (proto.frame().size() > kMaxFrameSize) {
-    return InvalidArgument("a frame of {} bytes, more than {}", proto.frame().size(),
-                           kMaxFrameSize);
+  if (frame.size() > kMaxFrameSize) {
+    return InvalidArgument("a frame of {} bytes, more than {}", frame.size(), kMaxFrameSize);
   }
-  chunk.frame = std::move(*proto.mutable_frame());
+  chunk.frame = std::move(frame);
   return chunk;
 }
 

@@ -52,9 +52,11 @@ absl::StatusOr<Cursor> FromProto(const v1::Cursor& proto);
 void ToProto(const Incarnation& incarnation, v1::Incarnation* proto);
 absl::StatusOr<Incarnation> FromProto(const v1::Incarnation& proto);
 
-// The frame is moved, not copied. Whether it decodes to its id is the chunk store's to check.
-void ToProto(StoredChunk chunk, v1::PackedChunk* proto);
+// Whether it decodes to its id is the chunk store's to check.
+void ToProto(const StoredChunk& chunk, v1::PackedChunk* proto);
 absl::StatusOr<StoredChunk> FromProto(v1::PackedChunk&& proto);
+// The same, with a frame that came beside the message.
+absl::StatusOr<StoredChunk> FromProto(const v1::PackedChunk& proto, absl::Cord frame);
 
 // At most kMaxIdsPerMessage ids of 32 bytes.
 absl::StatusOr<std::vector<ChunkId>> ChunkIdsFromProto(

@@ -315,7 +315,7 @@ TEST(ConvertTest, CursorsNeedAnIncarnationOf16Bytes) {
 
 TEST(ConvertTest, PackedChunksKeepTheirFrame) {
   v1::PackedChunk proto;
-  ToProto(StoredChunk{Id('x'), ChunkKind::kList, "frame bytes"}, &proto);
+  ToProto(StoredChunk{Id('x'), ChunkKind::kList, absl::Cord("frame bytes")}, &proto);
   v1::PackedChunk copy = proto;
   const absl::StatusOr<StoredChunk> chunk = FromProto(std::move(copy));
   ASSERT_TRUE(chunk.ok());

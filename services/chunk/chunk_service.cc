@@ -34,13 +34,13 @@ absl::Status ChunkService::FindMissing(const v1::FindMissingChunksRequest& reque
   return absl::OkStatus();
 }
 
-grpc::ServerBidiReactor<v1::UploadChunksRequest, v1::UploadChunksResponse>*
-ChunkService::UploadChunks(grpc::CallbackServerContext* context) {
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ChunkService::UploadChunks(
+    grpc::CallbackServerContext* context) {
   return UploadStream::Start(&dependencies_, context);
 }
 
-grpc::ServerWriteReactor<v1::DownloadChunksResponse>* ChunkService::DownloadChunks(
-    grpc::CallbackServerContext*, const v1::DownloadChunksRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ChunkService::DownloadChunks(
+    grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
   return DownloadStream::Start(&dependencies_, *request);
 }
 

@@ -6,17 +6,22 @@
 
 namespace filesync {
 
-class ChunkService final : public v1::ChunkService::CallbackService {
+// The calls that carry content take and give gRPC's own buffers: see libs/wire/chunk_messages.h.
+using ChunkServiceBase = v1::ChunkService::WithCallbackMethod_FindMissingChunks<
+    v1::ChunkService::WithRawCallbackMethod_UploadChunks<
+        v1::ChunkService::WithRawCallbackMethod_DownloadChunks<v1::ChunkService::Service>>>;
+
+class ChunkService final : public ChunkServiceBase {
  public:
   explicit ChunkService(ChunkDependencies dependencies) : dependencies_(dependencies) {}
 
   grpc::ServerUnaryReactor* FindMissingChunks(grpc::CallbackServerContext* context,
                                               const v1::FindMissingChunksRequest* request,
                                               v1::FindMissingChunksResponse* response) override;
-  grpc::ServerBidiReactor<v1::UploadChunksRequest, v1::UploadChunksResponse>* UploadChunks(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* UploadChunks(
       grpc::CallbackServerContext* context) override;
-  grpc::ServerWriteReactor<v1::DownloadChunksResponse>* DownloadChunks(
-      grpc::CallbackServerContext* context, const v1::DownloadChunksRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* DownloadChunks(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;
 
  private:
   absl::Status FindMissing(const v1::FindMissingChunksRequest& request,

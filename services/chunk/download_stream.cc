@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/wire/chunk_messages.h"
 #include "libs/wire/convert.h"
 #include "libs/wire/grpc_status.h"
 
@@ -15,7 +16,7 @@ constexpr size_t kMostFramesAtOnce = 256;
 }  // namespace
 
 DownloadStream* DownloadStream::Start(const ChunkDependencies* dependencies,
-                                      const v1::DownloadChunksRequest& request) {
+                                      const grpc::ByteBuffer& request) {
   const std::shared_ptr<DownloadStream> stream(new DownloadStream(dependencies));
   stream->request_ = request;
   absl::MutexLock lock(&stream->mutex_);
@@ -64,7 +65,7 @@ void DownloadStream::Pump() {
 }
 
 void DownloadStream::Work() {
-  absl::StatusOr<std::optional<v1::DownloadChunksResponse>> message = NextMessage();
+  absl::StatusOr<std::optional<grpc::ByteBuffer>> message = NextMessage();
   if (absl::IsInternal(message.status()) || absl::IsDataLoss(message.status())) {
     dependencies_->log->Error("a download failed: {}", Describe(message.status()));
   }
@@ -82,36 +83,36 @@ void DownloadStream::Work() {
 
 absl::Status DownloadStream::CheckRequest() {
   checked_ = true;
-  FS_ASSIGN_OR_RETURN(ids_, ChunkIdsFromProto(request_.ids()));
-  const FolderId folder = request_.folder_id();
+  v1::DownloadChunksRequest request;
+  FS_RETURN_IF_ERROR(Parse(request_, &request));
+  request_.Clear();
+  FS_ASSIGN_OR_RETURN(ids_, ChunkIdsFromProto(request.ids()));
+  const FolderId folder = request.folder_id();
   FS_RETURN_IF_ERROR(dependencies_->metadata->GetFolder(folder).status());
   FS_ASSIGN_OR_RETURN(const std::vector<bool> members,
                       dependencies_->metadata->AreMembers(folder, ids_));
   for (size_t i = 0; i < ids_.size(); ++i) {
     if (!members[i]) return NotFound("chunk {} is not in this folder", ids_[i].ToHex());
   }
-  request_ = {};
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<v1::DownloadChunksResponse>> DownloadStream::NextMessage() {
+absl::StatusOr<std::optional<grpc::ByteBuffer>> DownloadStream::NextMessage() {
   if (!checked_) FS_RETURN_IF_ERROR(CheckRequest());
-  v1::DownloadChunksResponse message;
+  std::vector<StoredChunk> chunks;
   size_t bytes = 0;
   while (next_sent_ < ids_.size()) {
     if (frames_.empty()) FS_RETURN_IF_ERROR(ReadSome());
     const size_t size = frames_.front().size();
     if (bytes > 0 && bytes + size > kPackedBytes) break;
-    v1::PackedChunk* packed = message.add_chunks();
-    packed->set_id(std::string(ids_[next_sent_].bytes()));
-    packed->set_frame(std::move(frames_.front()));
+    chunks.push_back({ids_[next_sent_], ChunkKind::kData, std::move(frames_.front())});
     frames_.pop_front();
     ++next_sent_;
     bytes += size;
   }
   if (bytes == 0) return std::nullopt;
   dependencies_->metrics->bytes_sent.Increment(static_cast<double>(bytes));
-  return message;
+  return SerializeDownload(chunks);
 }
 
 // About one message's worth, going by the frames before.

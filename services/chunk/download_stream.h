@@ -15,17 +15,16 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "filesync/v1/chunk.pb.h"
 #include "services/chunk/chunk_dependencies.h"
 
 namespace filesync {
 
-class DownloadStream final : public grpc::ServerWriteReactor<v1::DownloadChunksResponse>,
+class DownloadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                              public std::enable_shared_from_this<DownloadStream> {
  public:
-  // `dependencies` must outlive the stream; `request` is copied.
+  // `dependencies` must outlive the stream; `request`, a DownloadChunksRequest, is shared.
   static DownloadStream* Start(const ChunkDependencies* dependencies,
-                               const v1::DownloadChunksRequest& request);
+                               const grpc::ByteBuffer& request);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -38,25 +37,25 @@ class DownloadStream final : public grpc::ServerWriteReactor<v1::DownloadChunksR
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job: checks the request first, then prepares the next message; nullopt at the end.
   void Work();
-  absl::StatusOr<std::optional<v1::DownloadChunksResponse>> NextMessage();
+  absl::StatusOr<std::optional<grpc::ByteBuffer>> NextMessage();
   absl::Status CheckRequest();
   absl::Status ReadSome();
 
   const ChunkDependencies* const dependencies_;
 
   // Belong to the job that runs.
-  v1::DownloadChunksRequest request_;
+  grpc::ByteBuffer request_;
   bool checked_ = false;
   std::vector<ChunkId> ids_;
   size_t next_read_ = 0;
   size_t next_sent_ = 0;
-  std::deque<std::string> frames_;  // of ids_[next_sent_] and on
+  std::deque<absl::Cord> frames_;  // of ids_[next_sent_] and on
   size_t typical_frame_ = 64 << 10;
 
   absl::Mutex mutex_;
   std::shared_ptr<DownloadStream> self_ ABSL_GUARDED_BY(mutex_);
-  v1::DownloadChunksResponse outgoing_;  // gRPC's while writing_
-  std::optional<v1::DownloadChunksResponse> prepared_ ABSL_GUARDED_BY(mutex_);
+  grpc::ByteBuffer outgoing_;  // gRPC's while writing_
+  std::optional<grpc::ByteBuffer> prepared_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Status> ending_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool working_ ABSL_GUARDED_BY(mutex_) = false;

@@ -70,7 +70,9 @@ void UploadStream::Pump() {
   }
   if (!writing_ && unacknowledged) {
     acknowledged_ = stored_;
-    acknowledgement_.set_sequence(acknowledged_);
+    v1::UploadChunksResponse response;
+    response.set_sequence(acknowledged_);
+    acknowledgement_ = Serialize(response);
     writing_ = true;
     StartWrite(&acknowledgement_);
   }
@@ -78,8 +80,8 @@ void UploadStream::Pump() {
     message_waits_ = false;
     working_ = true;
     dependencies_->executor->Schedule(
-        [self = shared_from_this(), request = std::exchange(incoming_, {})]() mutable {
-          self->Work(std::move(request));
+        [self = shared_from_this(), incoming = std::exchange(incoming_, {})] {
+          self->Work(incoming);
         });
   }
   if (!reading_ && !message_waits_ && !ending_.has_value()) {
@@ -88,55 +90,46 @@ void UploadStream::Pump() {
   }
 }
 
-void UploadStream::Work(v1::UploadChunksRequest request) {
-  const absl::Status status = Store(request);
+void UploadStream::Work(const grpc::ByteBuffer& incoming) {
+  const absl::Status status = Store(incoming);
   if (absl::IsInternal(status) || absl::IsResourceExhausted(status)) {
     dependencies_->log->Error("an upload failed: {}", Describe(status));
   }
   absl::MutexLock lock(&mutex_);
   working_ = false;
   if (status.ok()) {
-    stored_ = request.sequence();
+    stored_ = sequence_;
   } else {
     EndLocked(status, /*at_once=*/false);
   }
   Pump();
 }
 
-absl::Status UploadStream::CheckOrder(const v1::UploadChunksRequest& request) {
+absl::Status UploadStream::CheckOrder(const ChunkUploadMessage& message) {
   if (sequence_ == 0) {
-    FS_RETURN_IF_ERROR(ValidateAgentId(request.agent_id()));
-    FS_RETURN_IF_ERROR(dependencies_->metadata->GetFolder(request.folder_id()).status());
-    folder_ = request.folder_id();
-    agent_id_ = request.agent_id();
-  } else if (request.folder_id() != 0 && request.folder_id() != folder_) {
+    FS_RETURN_IF_ERROR(ValidateAgentId(message.agent_id));
+    FS_RETURN_IF_ERROR(dependencies_->metadata->GetFolder(message.folder).status());
+    folder_ = message.folder;
+    agent_id_ = message.agent_id;
+  } else if (message.folder != 0 && message.folder != folder_) {
     return InvalidArgument("an upload is for one folder");
   }
-  if (request.sequence() != sequence_ + 1) {
+  if (message.sequence != sequence_ + 1) {
     return InvalidArgument("message {} of an upload calls itself number {}", sequence_ + 1,
-                           request.sequence());
+                           message.sequence);
   }
-  sequence_ = request.sequence();
+  sequence_ = message.sequence;
   return absl::OkStatus();
 }
 
-absl::Status UploadStream::Store(v1::UploadChunksRequest& request) {
-  FS_RETURN_IF_ERROR(CheckOrder(request));
-  if (static_cast<size_t>(request.chunks_size()) > kMaxIdsPerMessage) {
-    return InvalidArgument("{} chunks in one message, more than {}", request.chunks_size(),
-                           kMaxIdsPerMessage);
-  }
-  std::vector<StoredChunk> chunks;
-  chunks.reserve(request.chunks_size());
+absl::Status UploadStream::Store(const grpc::ByteBuffer& incoming) {
+  FS_ASSIGN_OR_RETURN(const ChunkUploadMessage message, ParseUpload(incoming));
+  FS_RETURN_IF_ERROR(CheckOrder(message));
   uint64_t bytes = 0;
-  for (v1::PackedChunk& packed : *request.mutable_chunks()) {
-    FS_ASSIGN_OR_RETURN(StoredChunk chunk, FromProto(std::move(packed)));
-    bytes += chunk.frame.size();
-    chunks.push_back(std::move(chunk));
-  }
+  for (const StoredChunk& chunk : message.chunks) bytes += chunk.frame.size();
   FS_RETURN_IF_ERROR(dependencies_->staged->Add(folder_, agent_id_, bytes));
-  FS_RETURN_IF_ERROR(Count(chunks));
-  return StoreChunks(dependencies_->metadata, dependencies_->chunks, folder_, chunks);
+  FS_RETURN_IF_ERROR(Count(message.chunks));
+  return StoreChunks(dependencies_->metadata, dependencies_->chunks, folder_, message.chunks);
 }
 
 absl::Status UploadStream::Count(const std::vector<StoredChunk>& chunks) {

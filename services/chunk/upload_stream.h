@@ -14,13 +14,13 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "filesync/v1/chunk.pb.h"
+#include "libs/wire/chunk_messages.h"
 #include "services/chunk/chunk_dependencies.h"
 
 namespace filesync {
 
 class UploadStream final
-    : public grpc::ServerBidiReactor<v1::UploadChunksRequest, v1::UploadChunksResponse>,
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
       public std::enable_shared_from_this<UploadStream> {
  public:
   // `dependencies` must outlive the stream.
@@ -40,9 +40,9 @@ class UploadStream final
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndLocked(const absl::Status& status, bool at_once) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The job.
-  void Work(v1::UploadChunksRequest request);
-  absl::Status Store(v1::UploadChunksRequest& request);
-  absl::Status CheckOrder(const v1::UploadChunksRequest& request);
+  void Work(const grpc::ByteBuffer& incoming);
+  absl::Status Store(const grpc::ByteBuffer& incoming);
+  absl::Status CheckOrder(const ChunkUploadMessage& message);
   absl::Status Count(const std::vector<StoredChunk>& chunks);
 
   const ChunkDependencies* const dependencies_;
@@ -55,8 +55,8 @@ class UploadStream final
   absl::Mutex mutex_;
   grpc::CallbackServerContext* const context_;
   std::shared_ptr<UploadStream> self_ ABSL_GUARDED_BY(mutex_);
-  v1::UploadChunksRequest incoming_;  // gRPC's while reading_, else guarded
-  v1::UploadChunksResponse acknowledgement_;
+  grpc::ByteBuffer incoming_;  // gRPC's while reading_, else guarded
+  grpc::ByteBuffer acknowledgement_;
   uint64_t stored_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t acknowledged_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<absl::Status> ending_ ABSL_GUARDED_BY(mutex_);

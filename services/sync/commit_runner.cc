@@ -103,9 +103,9 @@ ListReader NewListReader(MetadataStore* metadata, ChunkStore* chunks, FolderId f
       if (!members[i] || !frames[i].has_value()) {
         return NotFound("list piece {} is not stored", ids[i].ToHex());
       }
-      FS_ASSIGN_OR_RETURN(std::string bytes,
+      FS_ASSIGN_OR_RETURN(const absl::Cord bytes,
                           DecodeAndVerifyFrame(*frames[i], ChunkKind::kList, ids[i]));
-      plain.push_back(std::move(bytes));
+      plain.emplace_back(bytes);
     }
     return plain;
   };

@@ -119,7 +119,7 @@ TEST_F(ServerChunkTest, WhatWasUploadedComesBackInTheOrderAsked) {
     for (const v1::PackedChunk& chunk : message.chunks()) {
       ASSERT_LT(next, ids.size());
       EXPECT_EQ(chunk.id(), ids[next]);
-      EXPECT_EQ(*DecodeFrame(chunk.frame()), plains[next]);
+      EXPECT_EQ(*DecodeFrame(absl::Cord(chunk.frame())), plains[next]);
       ++next;
     }
   }

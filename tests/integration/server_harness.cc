@@ -158,7 +158,7 @@ std::string AgentId(char which) { return std::string(kAgentIdBytes, which); }
 
 v1::PackedChunk Pack(const std::string& plain, ChunkKind kind) {
   v1::PackedChunk packed;
-  ToProto(StoredChunk{HashChunk(kind, plain), kind, EncodeFrame(plain)}, &packed);
+  ToProto(StoredChunk{HashChunk(kind, plain), kind, absl::Cord(EncodeFrame(plain))}, &packed);
   return packed;
 }
 
