@@ -12,8 +12,6 @@ namespace filesync {
 namespace {
 
 constexpr size_t kRoundsInProgress = 3;
-// A file at least this large is fetched on its own lane and does not hold up small ones.
-constexpr uint64_t kLargeFile = 16 << 20;
 // A commit with moves is collected up to this many entries before it is applied.
 constexpr size_t kMostJoined = 250'000;
 
@@ -48,7 +46,8 @@ ApplyFlow::ApplyFlow(EngineContext* context, IncomingGate* gate, Executor* lane,
       lane_(lane),
       large_lane_(large_lane),
       fetcher_(context),
-      large_fetcher_(context) {}
+      early_(context, large_lane),
+      large_fetcher_(context, &early_) {}
 
 void ApplyFlow::AddSlice(RemoteSlice slice) {
   const auto [files, bytes] = FilesIn(slice);

@@ -14,6 +14,7 @@
 #include <set>
 #include <vector>
 
+#include "agent/engine/early_download.h"
 #include "agent/engine/engine_context.h"
 #include "agent/engine/fetcher.h"
 #include "agent/engine/incoming_gate.h"
@@ -29,6 +30,8 @@ class ApplyFlow {
   void AddSlice(RemoteSlice slice);
   // Decisions of the commit flow that are to be applied here; their paths are claimed.
   void Apply(std::vector<Situation> situations);
+  // What others send and did not commit yet.
+  EarlyDownload& early() { return early_; }
   // Starts and finishes what can be. True when something moved.
   bool Step();
   // Keeps what arrives in the remote rows without deciding anything, while true.
@@ -70,6 +73,7 @@ class ApplyFlow {
   Executor* const lane_;
   Executor* const large_lane_;
   Fetcher fetcher_;
+  EarlyDownload early_;
   Fetcher large_fetcher_;
   std::deque<RemoteSlice> slices_;
   RemoteSlice joined_;  // slices of one commit with moves, collected until it is whole

@@ -17,7 +17,6 @@ constexpr int kRoundsInProgress = 3;
 constexpr int kLargeRounds = 1;
 constexpr size_t kBatchesAwaited = 8;
 constexpr size_t kPathsPerRound = 1000;
-constexpr uint64_t kLargeFile = 16 << 20;
 // New content in one round; the rest waits for the next.
 constexpr uint64_t kBytesPerRound = 32 << 20;
 constexpr size_t kPathsPerTask = 32;
@@ -225,8 +224,8 @@ void CommitFlow::Read(RoundPtr round) {
   // Of an edited or moved file the server has most already: then only what it lacks is read again.
   const Situation& only = round->items[to_read.front()];
   if (round->large && !only.base.has_value() && !only.origin.has_value()) {
-    round->early =
-        std::make_shared<EarlyUpload>(&large_uploader_, large_lane_, *context_->welcome, only.path);
+    round->early = std::make_shared<EarlyUpload>(&large_uploader_, large_lane_, *context_->welcome,
+                                                 only.path, only.look.entry.fingerprint.size);
   }
   const int tasks = static_cast<int>((to_read.size() + kPathsPerTask - 1) / kPathsPerTask);
   round->tasks = tasks;

@@ -19,6 +19,11 @@ void EarlyUpload::Take(const ChunkRef& ref, absl::Cord plain) {
   if (bytes_ >= kPieceBytes) HandOver();
 }
 
+void EarlyUpload::SkipHole() {
+  if (!chunks_.empty()) HandOver();
+  in_order_ = false;
+}
+
 void EarlyUpload::Finish() {
   if (!chunks_.empty()) HandOver();
 }
@@ -35,14 +40,16 @@ void EarlyUpload::HandOver() {
     if (failed_) return;
     ++handed_over_;
   }
-  lane_->Schedule([self = shared_from_this(), piece = std::move(piece)]() mutable {
-    const absl::Status sent = self->uploader_->SendEarly(self->welcome_, self->path_,
-                                                         std::move(piece), self->head_start_);
-    absl::MutexLock lock(&self->mutex_);
-    --self->handed_over_;
-    // What came before stays known; Upload finds out about the rest.
-    if (!sent.ok()) self->failed_ = true;
-  });
+  lane_->Schedule(
+      [self = shared_from_this(), piece = std::move(piece), in_order = in_order_]() mutable {
+        if (!in_order) self->head_start_.tells = false;
+        const absl::Status sent = self->uploader_->SendEarly(self->welcome_, self->path_,
+                                                             std::move(piece), self->head_start_);
+        absl::MutexLock lock(&self->mutex_);
+        --self->handed_over_;
+        // What came before stays known; Upload finds out about the rest.
+        if (!sent.ok()) self->failed_ = true;
+      });
 }
 
 }  // namespace filesync

@@ -19,10 +19,14 @@ namespace filesync {
 class EarlyUpload final : public ChunkSink, public std::enable_shared_from_this<EarlyUpload> {
  public:
   // `uploader` belongs to `lane`; both must outlive it.
-  EarlyUpload(Uploader* uploader, Executor* lane, WelcomeInfo welcome, RelPath path)
-      : uploader_(uploader), lane_(lane), welcome_(std::move(welcome)), path_(std::move(path)) {}
+  // `size`: the file's, in bytes, as far as known.
+  EarlyUpload(Uploader* uploader, Executor* lane, WelcomeInfo welcome, RelPath path, uint64_t size)
+      : uploader_(uploader), lane_(lane), welcome_(std::move(welcome)), path_(std::move(path)) {
+    head_start_.size = size;
+  }
 
   void Take(const ChunkRef& ref, absl::Cord plain) override;
+  void SkipHole() override;
   // Hands over what is left; called once, after the last Take.
   void Finish();
 
@@ -38,6 +42,7 @@ class EarlyUpload final : public ChunkSink, public std::enable_shared_from_this<
   const RelPath path_;
   std::vector<ReadChunk> chunks_;
   size_t bytes_ = 0;
+  bool in_order_ = true;  // what comes follows what came
   HeadStart head_start_;
   absl::Mutex mutex_;
   int handed_over_ ABSL_GUARDED_BY(mutex_) = 0;

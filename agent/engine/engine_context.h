@@ -95,6 +95,9 @@ class InFlight {
   absl::flat_hash_map<RelPath, bool> claimed_;  // value: asked for meanwhile
 };
 
+// A file of at least so many bytes travels on its own and does not hold up small ones.
+inline constexpr uint64_t kLargeFile = 16 << 20;
+
 struct EngineContext {
   Location* location = nullptr;
   State* state = nullptr;

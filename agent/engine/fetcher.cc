@@ -16,24 +16,22 @@ namespace {
 constexpr uint64_t kGroupBytes = 8 << 20;
 constexpr size_t kGroupFiles = 256;
 
-Looks LookAtHead(const absl::Cord& plain) {
-  return LookAtBytes(std::string(plain.Subcord(0, kLooksBytes)));
-}
-
 }  // namespace
 
 // One file being put together, chunk by chunk in order.
 class Fetcher::Assembly {
  public:
-  Assembly(EngineContext* context, FetchItem* item) : context_(context), item_(item) {}
+  Assembly(EngineContext* context, EarlyDownload* early, FetchItem* item)
+      : context_(context), early_(early), item_(item) {}
 
   // Finds out which chunks it is made of and where each can come from.
   absl::Status Plan(const ListReader& lists, const InlineChunks& inline_chunks) {
     inline_ = &inline_chunks;
     FS_ASSIGN_OR_RETURN(chunks_, DataChunks(item_->entry.content, lists));
-    FS_RETURN_IF_ERROR(Stage());
+    uint64_t done = 0;
+    if (!TakeBegun(&done)) FS_RETURN_IF_ERROR(Stage());
     context_->progress.Begin(TransferDirection::kDown, item_->entry.path, item_->entry.content.size,
-                             0);
+                             done);
     if (!item_->source.has_value()) return absl::OkStatus();
     absl::StatusOr<std::unique_ptr<LocalFile>> file =
         context_->location->Open(item_->source->entry.path);
@@ -54,7 +52,8 @@ class Fetcher::Assembly {
   // Appends what is at hand from the next chunk on; appends to `ids` what has to be downloaded.
   // Called once, before Take; then the download goes through in order.
   void CollectMissing(std::vector<ChunkId>& ids) {
-    for (const ChunkRef& ref : chunks_) {
+    for (size_t i = next_; i < chunks_.size(); ++i) {
+      const ChunkRef& ref = chunks_[i];
       if (IsZeros(ref)) continue;
       if (!inline_->contains(ref.id) && !offsets_.contains(ref.id)) ids.push_back(ref.id);
     }
@@ -120,6 +119,19 @@ class Fetcher::Assembly {
     if (frame_bytes < ref.size) context_->progress.SavedByCompression(ref.size - frame_bytes);
   }
 
+  // Goes on with what was fetched before it was committed, `done` bytes; false: nothing was.
+  bool TakeBegun(uint64_t* done) {
+    if (early_ == nullptr) return false;
+    std::optional<EarlyDownload::Begun> begun = early_->Adopt(item_->entry.path, chunks_);
+    if (!begun.has_value()) return false;
+    item_->staged = std::move(begun->staged);
+    item_->looks = begun->looks;
+    looked_at_ = true;
+    next_ = begun->chunks;
+    *done = begun->bytes;
+    return true;
+  }
+
   // Known by its name: it is neither fetched nor written.
   bool IsZeros(const ChunkRef& ref) const { return zeros_.has_value() && ref == *zeros_; }
 
@@ -156,6 +168,7 @@ class Fetcher::Assembly {
   }
 
   EngineContext* context_;
+  EarlyDownload* early_;
   FetchItem* item_;
   const InlineChunks* inline_ = nullptr;
   std::vector<ChunkRef> chunks_;
@@ -254,7 +267,7 @@ void Fetcher::Fetch(FolderId folder, const InlineChunks& inline_chunks,
         continue;
       }
       bytes += item.entry.content.size;
-      Assembly assembly(context_, &item);
+      Assembly assembly(context_, early_, &item);
       item.status = assembly.Plan(ListReaderFor(folder, item), inline_chunks);
       if (item.status.ok()) group.push_back(std::move(assembly));
     }

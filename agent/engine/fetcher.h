@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "agent/engine/early_download.h"
 #include "agent/engine/engine_context.h"
 #include "libs/content/looks.h"
 
@@ -30,7 +31,9 @@ struct FetchItem {
 
 class Fetcher {
  public:
-  explicit Fetcher(EngineContext* context) : context_(context) {}
+  // `early`: what was fetched before it was committed, on the same lane; null: nothing is.
+  explicit Fetcher(EngineContext* context, EarlyDownload* early = nullptr)
+      : context_(context), early_(early) {}
 
   // Stages all items, with metadata, durably. An item that fails has its status; the others are
   // staged all the same.
@@ -47,6 +50,7 @@ class Fetcher {
                           std::vector<Assembly>& group);
 
   EngineContext* const context_;
+  EarlyDownload* const early_;
 };
 
 }  // namespace filesync

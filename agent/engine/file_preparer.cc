@@ -53,6 +53,7 @@ class HoleSkipper {
       builder_.Add(zeros);
       skipped += zeros.size;
     }
+    if (skipped > 0 && sink_ != nullptr) sink_->SkipHole();
     if (skipped > 0 && !std::exchange(told_, true) && sink_ != nullptr) {
       sink_->Take(zeros, absl::Cord(ToAbsl(ZeroChunkBytes(sizes_))));
     }

@@ -44,6 +44,8 @@ class ChunkSink {
   // May block, which slows the reading down. `plain` shares what was read, a few MiB at a time,
   // which is kept as long as any of it is held.
   virtual void Take(const ChunkRef& ref, absl::Cord plain) = 0;
+  // What follows lies behind a hole.
+  virtual void SkipHole() = 0;
 };
 
 struct PrepareRequest {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "libs/base/unique_fd.h"
 #include "libs/chunking/fast_cdc.h"
@@ -31,11 +32,15 @@ std::vector<ChunkRef> PlainChunks(std::string_view bytes, const ChunkSizes& size
 
 class Collected : public ChunkSink {
  public:
-  void Take(const ChunkRef& ref, std::string_view plain) override {
+  void Take(const ChunkRef& ref, absl::Cord plain) override {
     EXPECT_EQ(HashChunk(ChunkKind::kData, plain), ref.id);
     refs.push_back(ref);
+    kept.push_back(std::move(plain));
   }
+  void SkipHole() override { ++holes; }
   std::vector<ChunkRef> refs;
+  std::vector<absl::Cord> kept;
+  int holes = 0;
 };
 
 class FilePreparerTest : public testing::Test {
@@ -107,7 +112,27 @@ TEST_F(FilePreparerTest, AHoleIsNotReadAndItsChunkToldOnce) {
   EXPECT_GT(prepared.chunks.size(), 100'000U);
   ASSERT_FALSE(sink.refs.empty());
   EXPECT_LT(sink.refs.size(), 10U);
+  EXPECT_EQ(sink.holes, 1);
   EXPECT_EQ(sink.refs.front(), ZeroChunk(ChunkSizes{prepared.content.average_size}));
+}
+
+// What a sink keeps stays what it was, however much is read after it.
+TEST_F(FilePreparerTest, WhatASinkKeepsIsNotWrittenOver) {
+  std::string bytes(24 * kMiB, '\0');
+  uint64_t state = 1;
+  for (char& byte : bytes) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    byte = static_cast<char>(state >> 56);
+  }
+  std::ofstream(At("file"), std::ios::binary) << bytes;
+  Collected sink;
+  const PreparedFile prepared = Prepare("file", &sink);
+  ASSERT_EQ(prepared.kind, PreparedFile::Kind::kReady);
+  absl::Cord whole;
+  for (const absl::Cord& plain : sink.kept) whole.Append(plain);
+  EXPECT_TRUE(whole == bytes);
+  EXPECT_EQ(prepared.chunks, sink.refs);
+  EXPECT_EQ(prepared.chunks, PlainChunks(bytes, ChunkSizes{prepared.content.average_size}));
 }
 
 }  // namespace

@@ -182,7 +182,8 @@ class GrpcLink final : public ServerLink {
 
   absl::StatusOr<std::unique_ptr<ChunkUpload>> Upload(FolderId folder,
                                                       const std::string& agent_id) override {
-    return StartUpload({channel_.get(), &calls_, limits_, priority_, &bytes_sent_}, folder, agent_id);
+    return StartUpload({channel_.get(), &calls_, limits_, priority_, &bytes_sent_}, folder,
+                       agent_id);
   }
 
   absl::Status Download(
@@ -262,6 +263,7 @@ class GrpcLink final : public ServerLink {
       message->set_folder(hello.folder);
       message->set_create_folder(!hello.observe);
       message->set_observe(hello.observe);
+      message->set_upcoming(hello.upcoming);
       ToProto(hello.cursor, message->mutable_cursor());
       message->set_software("syncagent 0.1.0");
       absl::MutexLock lock(&write_mutex_);
@@ -303,6 +305,11 @@ class GrpcLink final : public ServerLink {
       }
       case v1::SyncResponse::kCommitResult:
         return HandleCommitResult(response->commit_result(), listener);
+      case v1::SyncResponse::kUpcoming: {
+        FS_ASSIGN_OR_RETURN(UpcomingPart part, FromProto(response->upcoming().part()));
+        listener->OnUpcoming(response->upcoming().agent_id(), std::move(part));
+        return absl::OkStatus();
+      }
       case v1::SyncResponse::kNotice:
         if (response->notice().has_going_away()) {
           listener->OnGoingAway(

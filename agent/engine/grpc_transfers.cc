@@ -19,8 +19,8 @@ std::unique_ptr<UploadCall> StartCall(grpc::Channel* channel, grpc::ClientContex
   const grpc::internal::RpcMethod method("/filesync.v1.ChunkService/UploadChunks",
                                          grpc::internal::RpcMethod::BIDI_STREAMING);
   return std::unique_ptr<UploadCall>(
-      grpc::internal::ClientReaderWriterFactory<
-          grpc::ByteBuffer, v1::UploadChunksResponse>::Create(channel, method, context));
+      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, v1::UploadChunksResponse>::Create(
+          channel, method, context));
 }
 
 class GrpcUpload final : public ChunkUpload {
@@ -38,13 +38,15 @@ class GrpcUpload final : public ChunkUpload {
     (void)stream_->Finish();
   }
 
-  absl::Status Send(std::vector<TravellingChunk> chunks) override {
+  absl::Status Send(std::vector<TravellingChunk> chunks,
+                    std::optional<UpcomingPart> part) override {
     ChunkUploadMessage message;
     if (sequence_ == 0) {
       message.folder = folder_;
       message.agent_id = agent_id_;
     }
     message.sequence = ++sequence_;
+    message.part = std::move(part);
     size_t bytes = 0;
     for (TravellingChunk& chunk : chunks) {
       bytes += chunk.frame.size();
@@ -101,8 +103,9 @@ class GrpcUpload final : public ChunkUpload {
 
 }  // namespace
 
-std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>> StartDownload(grpc::Channel* channel, grpc::ClientContext* context,
-                                            const v1::DownloadChunksRequest& request) {
+std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>> StartDownload(
+    grpc::Channel* channel, grpc::ClientContext* context,
+    const v1::DownloadChunksRequest& request) {
   const grpc::internal::RpcMethod method("/filesync.v1.ChunkService/DownloadChunks",
                                          grpc::internal::RpcMethod::SERVER_STREAMING);
   return std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>>(

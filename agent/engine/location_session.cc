@@ -65,6 +65,12 @@ absl::Status LocationSync::TakeFolderRules(const std::string& rules) {
   return state_->SetMeta(kFolderRulesKey, rules);
 }
 
+void LocationSync::OnUpcoming(std::string agent_id, UpcomingPart part) {
+  context_.mailbox.Post([this, agent_id = std::move(agent_id), part = std::move(part)]() mutable {
+    apply_->early().Take(agent_id, std::move(part));
+  });
+}
+
 void LocationSync::OnGoingAway(absl::Duration reconnect_after) {
   context_.mailbox.Post([this, reconnect_after] {
     log_->Info("the server is stopping; coming back in {}", absl::FormatDuration(reconnect_after));
@@ -158,6 +164,7 @@ void LocationSync::HandleClosed(const absl::Status& status) {
   ++context_.session;
   commit_->OnClosed();
   apply_->DropSlices();
+  apply_->early().DropAll();
   follower_.OnClosed();
   {
     absl::MutexLock lock(&slices_mutex_);
@@ -243,7 +250,10 @@ void LocationSync::MaybeConnect() {
     absl::MutexLock lock(&slices_mutex_);
     accepting_ = !stopping_;
   }
-  link_->Connect({context_.agent_id, options_.agent_name, options_.folder, *cursor}, this);
+  HelloInfo hello{context_.agent_id, options_.agent_name, options_.folder, *cursor};
+  // Who ends when it is in step does not wait for what is not committed yet.
+  hello.upcoming = IsReceived(context_.mode) && !options_.step_by_step;
+  link_->Connect(hello, this);
 }
 
 }  // namespace filesync

@@ -377,6 +377,7 @@ void LocationSync::Step(absl::Duration wait) {
     MaybeConnect();
     MaybeRescan();
     MaybeLimitTrash();
+    apply_->early().Tick();
     HandleRuleChanges();
     moved = WorkFlows() || moved;
     ReportConflicts();

@@ -110,6 +110,7 @@ class LocationSync final : public LinkListener {
   void OnCommitResult(uint64_t batch, CommitResult result, std::string failure) override;
   void OnConflictsRecorded() override;
   void OnFolderRules(std::string rules) override;
+  void OnUpcoming(std::string agent_id, UpcomingPart part) override;
   void OnGoingAway(absl::Duration reconnect_after) override;
   void OnClosed(absl::Status status) override;
 

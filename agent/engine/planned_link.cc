@@ -13,7 +13,9 @@ namespace {
 // Takes chunks nowhere.
 class NoUpload final : public ChunkUpload {
  public:
-  absl::Status Send(std::vector<TravellingChunk>) override { return absl::OkStatus(); }
+  absl::Status Send(std::vector<TravellingChunk>, std::optional<UpcomingPart>) override {
+    return absl::OkStatus();
+  }
   absl::Status Flush() override { return absl::OkStatus(); }
 };
 

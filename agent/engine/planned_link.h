@@ -62,6 +62,7 @@ class PlannedLink final : public ServerLink, private LinkListener {
   void OnConflictsRecorded() override {}
   // What came after the stream began is not seen.
   void OnFolderRules(std::string) override {}
+  void OnUpcoming(std::string, UpcomingPart) override {}
   void OnGoingAway(absl::Duration reconnect_after) override;
   void OnClosed(absl::Status status) override;
 

@@ -15,6 +15,7 @@
 #include "libs/metadata/metadata_store.h"
 #include "libs/model/conflict.h"
 #include "libs/model/entry.h"
+#include "libs/model/upcoming.h"
 
 namespace filesync {
 
@@ -32,6 +33,8 @@ struct HelloInfo {
   Cursor cursor;
   // Only look: see PlannedLink. All of the folder is sent, and nothing may be committed.
   bool observe = false;
+  // Tell what others are sending; see LinkListener::OnUpcoming.
+  bool upcoming = false;
 };
 
 struct WelcomeInfo {
@@ -72,6 +75,9 @@ class LinkListener {
   virtual void OnConflictsRecorded() = 0;
   // The folder's own ignore rules are these from now on.
   virtual void OnFolderRules(std::string rules) = 0;
+  // The agent `agent_id` has so much on the server of a file that it did not commit yet. Only a
+  // hint.
+  virtual void OnUpcoming(std::string agent_id, UpcomingPart part) = 0;
   // The server asks to come back after this long.
   virtual void OnGoingAway(absl::Duration reconnect_after) = 0;
   // The stream is over; always the last call of a connection.
@@ -82,8 +88,10 @@ class LinkListener {
 class ChunkUpload {
  public:
   virtual ~ChunkUpload() = default;
-  // Queues chunks (about 1 MiB at a time); blocks while too much is unacknowledged.
-  virtual absl::Status Send(std::vector<TravellingChunk> chunks) = 0;
+  // Queues chunks (about 1 MiB at a time); blocks while too much is unacknowledged. `part`: what
+  // is on the server with them of a new file, for others to be told.
+  virtual absl::Status Send(std::vector<TravellingChunk> chunks,
+                            std::optional<UpcomingPart> part) = 0;
   // Returns when everything sent so far is stored on the server.
   virtual absl::Status Flush() = 0;
 };

@@ -27,8 +27,8 @@ namespace {
 // The plain bytes of a data chunk: as kept, or read again and checked. Aborted when the file
 // is not what it was.
 absl::StatusOr<absl::Cord> ReadAgain(Location* location, const UploadItem& item,
-                                      const ChunkRef& ref, uint64_t offset,
-                                      std::unique_ptr<LocalFile>& file) {
+                                     const ChunkRef& ref, uint64_t offset,
+                                     std::unique_ptr<LocalFile>& file) {
   if (!item.file->bytes.empty()) return item.file->bytes.Subcord(offset, ref.size);
   if (file == nullptr) {
     FS_ASSIGN_OR_RETURN(file, location->Open(item.path));
@@ -120,8 +120,7 @@ void Uploader::PackInline(const std::vector<Needed>& needed, std::vector<UploadI
       plain = *std::move(read);
     }
     inline_chunks.push_back(
-        {chunk.ref.id, chunk.kind,
-         EncodeFrame(plain, context_->frame_options())});
+        {chunk.ref.id, chunk.kind, EncodeFrame(plain, context_->frame_options())});
     NoteSent(chunk.ref, inline_chunks.back().frame.size());
   }
 }
@@ -152,16 +151,29 @@ absl::Status Uploader::SendEarly(const WelcomeInfo& welcome, const RelPath& path
   FS_ASSIGN_OR_RETURN(absl::flat_hash_set<ChunkId> missing, Missing(welcome, refs));
   for (ReadChunk& chunk : chunks) {
     // Each once, however often it occurs.
-    if (missing.erase(chunk.ref.id) > 0) {
-      FS_RETURN_IF_ERROR(Queue(welcome, chunk.ref,
-                               {chunk.ref.id, ChunkKind::kData,
-                                EncodeFrame(chunk.plain, context_->frame_options())}));
+    const bool is_missing = missing.erase(chunk.ref.id) > 0;
+    if (is_missing) {
+      FS_RETURN_IF_ERROR(Queue(
+          welcome, chunk.ref,
+          {chunk.ref.id, ChunkKind::kData, EncodeFrame(chunk.plain, context_->frame_options())}));
       head_start.stream = streams_opened_;
     }
+    const bool first_time = head_start.ids.insert(chunk.ref.id).second;
+    if (first_time && !is_missing) head_start.tells = false;
+    if (head_start.tells) Tell(path, chunk.ref, head_start);
     context_->progress.Advance(TransferDirection::kUp, path, chunk.ref.size);
   }
-  for (const ChunkRef& ref : refs) head_start.ids.insert(ref.id);
   return SendQueued();
+}
+
+// Others are told of the chunk, which is on the server or in the message that goes next.
+void Uploader::Tell(const RelPath& path, const ChunkRef& ref, HeadStart& head_start) {
+  if (head_start.transfer == 0) head_start.transfer = ++transfers_;
+  if (!part_.has_value() || part_->transfer != head_start.transfer) {
+    part_ = UpcomingPart{head_start.transfer, path, head_start.size, head_start.told, {}};
+  }
+  part_->chunks.push_back(ref);
+  ++head_start.told;
 }
 
 absl::Status Uploader::Send(const WelcomeInfo& welcome, const std::vector<Needed>& needed,
@@ -193,9 +205,9 @@ absl::Status Uploader::Send(const WelcomeInfo& welcome, const std::vector<Needed
       }
       plain = *std::move(read);
     }
-    FS_RETURN_IF_ERROR(Queue(
-        welcome, chunk.ref,
-        {chunk.ref.id, chunk.kind, EncodeFrame(plain, context_->frame_options())}));
+    FS_RETURN_IF_ERROR(
+        Queue(welcome, chunk.ref,
+              {chunk.ref.id, chunk.kind, EncodeFrame(plain, context_->frame_options())}));
     NoteHandled(item, chunk);
   }
   return SendQueued();
@@ -229,7 +241,8 @@ void Uploader::NoteHandled(const UploadItem& item, const Needed& chunk) {
 absl::Status Uploader::SendQueued() {
   if (queued_.empty()) return absl::OkStatus();
   queued_bytes_ = 0;
-  const absl::Status sent = stream_->Send(std::exchange(queued_, {}));
+  const absl::Status sent =
+      stream_->Send(std::exchange(queued_, {}), std::exchange(part_, std::nullopt));
   if (!sent.ok()) stream_.reset();
   return sent;
 }

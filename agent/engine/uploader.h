@@ -34,6 +34,14 @@ struct HeadStart {
   absl::flat_hash_set<ChunkId> ids;
   // The upload stream they went through: what is on another is not known to have arrived. 0: none.
   uint64_t stream = 0;
+  // For others to be told: the file's size in bytes, its number among the files sent (0: not told
+  // of yet) and how many of its chunks they were told of.
+  uint64_t size = 0;
+  uint64_t transfer = 0;
+  uint64_t told = 0;
+  // So far it is all new to the server, and all of it is told. What the server had before others
+  // may have too.
+  bool tells = true;
 };
 
 class Uploader {
@@ -66,12 +74,16 @@ class Uploader {
   absl::Status Flush();
   bool IsOpen(uint64_t stream) const { return stream_ != nullptr && stream == streams_opened_; }
   absl::Status SendQueued();
+  void Tell(const RelPath& path, const ChunkRef& ref, HeadStart& head_start);
 
   EngineContext* const context_;
   std::unique_ptr<ChunkUpload> stream_;
   uint64_t streams_opened_ = 0;
   std::vector<TravellingChunk> queued_;
   size_t queued_bytes_ = 0;
+  // What others are told with the next message.
+  std::optional<UpcomingPart> part_;
+  uint64_t transfers_ = 0;
 };
 
 }  // namespace filesync

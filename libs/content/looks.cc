@@ -123,4 +123,8 @@ Looks LookAtBytes(std::string_view head) {
   return HasNoPattern(head) ? Looks::kScrambled : Looks::kOther;
 }
 
+Looks LookAtHead(const absl::Cord& bytes) {
+  return LookAtBytes(std::string(bytes.Subcord(0, kLooksBytes)));
+}
+
 }  // namespace filesync

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "absl/strings/cord.h"
+
 namespace filesync {
 
 enum class Looks : uint8_t {
@@ -21,5 +23,6 @@ inline constexpr size_t kLooksBytes = 4 << 10;
 
 // `head` is a file's beginning, the whole file if that is shorter than kLooksBytes.
 Looks LookAtBytes(std::string_view head);
+Looks LookAtHead(const absl::Cord& bytes);
 
 }  // namespace filesync

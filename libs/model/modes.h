@@ -36,6 +36,11 @@ constexpr bool RenamesAreReceived(Mode mode) {
   return mode == Mode::kTwoWay || mode == Mode::kDestinationToSource;
 }
 
+// What others change is changed here.
+constexpr bool IsReceived(Mode mode) {
+  return mode != Mode::kSourceToDestination && mode != Mode::kSourceBackup;
+}
+
 // Whose side decides where both sides are compared as a whole, once: in a first sync, or by force.
 // kNone: nobody's, both are merged.
 enum class Winner : uint8_t { kNone = 0, kLocal = 1, kRemote = 2 };

@@ -196,6 +196,7 @@ grpc::ByteBuffer SerializeUpload(const ChunkUploadMessage& message) {
   header.set_folder_id(message.folder);
   header.set_agent_id(message.agent_id);
   header.set_sequence(message.sequence);
+  if (message.part.has_value()) ToProto(*message.part, header.mutable_part());
   PieceWriter writer(header.SerializeAsString());
   for (const StoredChunk& chunk : message.chunks) {
     writer.AddChunk(LengthDelimited(v1::UploadChunksRequest::kChunksFieldNumber), chunk,
@@ -207,12 +208,15 @@ grpc::ByteBuffer SerializeUpload(const ChunkUploadMessage& message) {
 absl::StatusOr<ChunkUploadMessage> ParseUpload(const grpc::ByteBuffer& buffer) {
   v1::UploadChunksRequest header;
   ChunkUploadMessage message;
-  FS_ASSIGN_OR_RETURN(
-      message.chunks,
-      PieceReader::Read(buffer, v1::UploadChunksRequest::kChunksFieldNumber, Kinds::kSent, &header));
+  FS_ASSIGN_OR_RETURN(message.chunks,
+                      PieceReader::Read(buffer, v1::UploadChunksRequest::kChunksFieldNumber,
+                                        Kinds::kSent, &header));
   message.folder = header.folder_id();
   message.agent_id = header.agent_id();
   message.sequence = header.sequence();
+  if (header.has_part()) {
+    FS_ASSIGN_OR_RETURN(message.part, FromProto(header.part()));
+  }
   return message;
 }
 
@@ -227,8 +231,8 @@ grpc::ByteBuffer SerializeDownload(const std::vector<StoredChunk>& chunks) {
 
 absl::StatusOr<std::vector<StoredChunk>> ParseDownload(const grpc::ByteBuffer& buffer) {
   v1::DownloadChunksResponse rest;
-  absl::StatusOr<std::vector<StoredChunk>> chunks =
-      PieceReader::Read(buffer, v1::DownloadChunksResponse::kChunksFieldNumber, Kinds::kImplied, &rest);
+  absl::StatusOr<std::vector<StoredChunk>> chunks = PieceReader::Read(
+      buffer, v1::DownloadChunksResponse::kChunksFieldNumber, Kinds::kImplied, &rest);
   if (chunks.ok()) return chunks;
   return DataLoss("what the server sent can't be read: {}", ToStd(chunks.status().message()));
 }

@@ -9,6 +9,7 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "filesync/v1/chunk.pb.h"
 #include "libs/chunk_store/chunk_store.h"
 #include "libs/metadata/metadata_store.h"
+#include "libs/model/upcoming.h"
 
 namespace filesync {
 
@@ -25,6 +27,7 @@ struct ChunkUploadMessage {
   std::string agent_id;  // empty: not in this message
   uint64_t sequence = 0;
   std::vector<StoredChunk> chunks;
+  std::optional<UpcomingPart> part;
 };
 
 grpc::ByteBuffer SerializeUpload(const ChunkUploadMessage& message);

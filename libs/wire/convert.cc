@@ -426,6 +426,41 @@ absl::StatusOr<StoredChunk> FromProto(const v1::PackedChunk& proto, absl::Cord f
   return chunk;
 }
 
+void ToProto(const UpcomingPart& part, v1::UpcomingPart* proto) {
+  proto->set_transfer(part.transfer);
+  proto->set_path(Bytes(part.path.bytes()));
+  proto->set_size(part.size);
+  proto->set_first(part.first);
+  for (const ChunkRef& ref : part.chunks) {
+    v1::ChunkRef* out = proto->add_chunks();
+    out->set_id(Bytes(ref.id.bytes()));
+    out->set_size(ref.size);
+  }
+}
+
+absl::StatusOr<UpcomingPart> FromProto(const v1::UpcomingPart& proto) {
+  UpcomingPart part;
+  if (proto.transfer() == 0) return InvalidArgument("upcoming content of no transfer");
+  if (static_cast<size_t>(proto.chunks_size()) > kMaxIdsPerMessage) {
+    return InvalidArgument("{} chunks of upcoming content, more than {}", proto.chunks_size(),
+                           kMaxIdsPerMessage);
+  }
+  FS_ASSIGN_OR_RETURN(part.path, ParsePath(proto.path(), "upcoming path"));
+  if (part.path.IsRoot()) return InvalidArgument("upcoming content has no path");
+  part.transfer = proto.transfer();
+  part.size = proto.size();
+  part.first = proto.first();
+  part.chunks.reserve(proto.chunks_size());
+  for (const v1::ChunkRef& ref : proto.chunks()) {
+    if (ref.size() == 0 || ref.size() > kMaxChunkSize) {
+      return InvalidArgument("a chunk of upcoming content has {} bytes", ref.size());
+    }
+    FS_ASSIGN_OR_RETURN(const ChunkId id, ParseChunkId(ref.id()));
+    part.chunks.push_back({id, ref.size()});
+  }
+  return part;
+}
+
 absl::StatusOr<std::vector<ChunkId>> ChunkIdsFromProto(
     const google::protobuf::RepeatedPtrField<std::string>& ids) {
   if (static_cast<size_t>(ids.size()) > kMaxIdsPerMessage) {
@@ -456,6 +491,7 @@ absl::StatusOr<HelloFields> FromProto(const v1::Hello& proto) {
   hello.create_folder = proto.create_folder();
   hello.software = proto.software();
   hello.observe = proto.observe();
+  hello.upcoming = proto.upcoming();
   return hello;
 }
 

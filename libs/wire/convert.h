@@ -16,6 +16,7 @@
 #include "libs/metadata/metadata_store.h"
 #include "libs/model/conflict.h"
 #include "libs/model/entry.h"
+#include "libs/model/upcoming.h"
 
 namespace filesync {
 
@@ -58,6 +59,9 @@ absl::StatusOr<StoredChunk> FromProto(v1::PackedChunk&& proto);
 // The same, with a frame that came beside the message.
 absl::StatusOr<StoredChunk> FromProto(const v1::PackedChunk& proto, absl::Cord frame);
 
+void ToProto(const UpcomingPart& part, v1::UpcomingPart* proto);
+absl::StatusOr<UpcomingPart> FromProto(const v1::UpcomingPart& proto);
+
 // At most kMaxIdsPerMessage ids of 32 bytes.
 absl::StatusOr<std::vector<ChunkId>> ChunkIdsFromProto(
     const google::protobuf::RepeatedPtrField<std::string>& ids);
@@ -75,6 +79,7 @@ struct HelloFields {
   Cursor cursor;
   std::string software;
   bool observe = false;
+  bool upcoming = false;
 };
 absl::StatusOr<HelloFields> FromProto(const v1::Hello& proto);
 

@@ -129,7 +129,12 @@ absl::Status UploadStream::Store(const grpc::ByteBuffer& incoming) {
   for (const StoredChunk& chunk : message.chunks) bytes += chunk.frame.size();
   FS_RETURN_IF_ERROR(dependencies_->staged->Add(folder_, agent_id_, bytes));
   FS_RETURN_IF_ERROR(Count(message.chunks));
-  return StoreChunks(dependencies_->metadata, dependencies_->chunks, folder_, message.chunks);
+  FS_RETURN_IF_ERROR(
+      StoreChunks(dependencies_->metadata, dependencies_->chunks, folder_, message.chunks));
+  if (message.part.has_value() && dependencies_->upcoming) {
+    dependencies_->upcoming(folder_, agent_id_, *message.part);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status UploadStream::Count(const std::vector<StoredChunk>& chunks) {

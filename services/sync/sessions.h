@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "filesync/v1/sync.pb.h"
 #include "libs/metadata/metadata_store.h"
 
 namespace filesync {
@@ -43,6 +44,9 @@ class SessionControl {
   virtual void GoAway(absl::Duration reconnect_after) = 0;
   // Tells the agent the folder's rules. Must not block.
   virtual void TellRules(const std::string& rules) = 0;
+  // Tells the agent what another one is sending, if it asked for that and reads fast enough. Must
+  // not block.
+  virtual void TellUpcoming(const v1::UpcomingContent& upcoming) = 0;
 };
 
 class Sessions {
@@ -63,6 +67,8 @@ class Sessions {
   void ForEachControl(const std::function<void(SessionControl&)>& visit);
   // The same of one folder's.
   void ForEachControl(FolderId folder, const std::function<void(SessionControl&)>& visit);
+  // Tells all agents of the folder but the one that sends it.
+  void TellUpcoming(FolderId folder, const v1::UpcomingContent& upcoming);
 
   uint64_t AddObserver(FolderId folder, Observer observer);
   // Waits for a call that is being made; after it, no other follows.

@@ -18,6 +18,8 @@ namespace {
 
 // An agent's cursor is for people and for keeping tombstones: it may lag.
 constexpr absl::Duration kSaveInterval = absl::Seconds(5);
+// Nothing that may be left out is queued behind so many messages.
+constexpr size_t kMostOutgoing = 64;
 
 // What Welcome says to everyone alike.
 void DescribeServer(const std::string& server_id, const std::vector<Incarnation>& rows,
@@ -140,6 +142,14 @@ void SyncStream::TellRules(const std::string& rules) {
   Pump();
 }
 
+void SyncStream::TellUpcoming(const v1::UpcomingContent& upcoming) {
+  absl::MutexLock lock(&mutex_);
+  // Who does not keep up does without: it is only a hint.
+  if (ending_.has_value() || !hears_upcoming_ || outgoing_.size() >= kMostOutgoing) return;
+  *outgoing_.emplace_back().message.mutable_upcoming() = upcoming;
+  Pump();
+}
+
 void SyncStream::QueueRules() {
   if (!told_rules_.has_value()) return;
   Outgoing notice;
@@ -208,6 +218,7 @@ void SyncStream::TakeResult(JobResult result) {
       cursor_ = result.looked_through;
     }
     for (Outgoing& outgoing : result.outgoing) outgoing_.push_back(std::move(outgoing));
+    hears_upcoming_ = hears_upcoming_ || result.hears_upcoming;
     QueueRules();
     // What was decided before is still told; the stream ends after it.
     if (!result.status.ok()) EndLocked(result.status, /*at_once=*/false);
@@ -318,6 +329,7 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
           now.rules == nullptr ? "" : *now.rules);
     }
   }
+  result.hears_upcoming = hello.upcoming && !observing_;
   absl::MutexLock lock(&mutex_);
   session_key_ = key;
   head_ = std::max(head_, head);

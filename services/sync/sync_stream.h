@@ -44,6 +44,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   void End(const absl::Status& status) override;
   void GoAway(absl::Duration reconnect_after) override;
   void TellRules(const std::string& rules) override;
+  void TellUpcoming(const v1::UpcomingContent& upcoming) override;
 
  private:
   struct Outgoing {
@@ -56,6 +57,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
     std::vector<Outgoing> outgoing;
     bool read_on = false;         // the message is dealt with
     uint64_t looked_through = 0;  // the head the feed was read for
+    bool hears_upcoming = false;  // the agent asked for it, and Welcome goes before it
   };
 
   SyncStream(const SyncDependencies* dependencies, grpc::CallbackServerContext* context);
@@ -108,6 +110,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;    // latest that the hub told of
   uint64_t cursor_ ABSL_GUARDED_BY(mutex_) = 0;  // the feed's
   bool welcomed_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hears_upcoming_ ABSL_GUARDED_BY(mutex_) = false;
   // The folder's ignore rules, to be told after what is being answered.
   std::optional<std::string> told_rules_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;

@@ -16,6 +16,7 @@
 #include "libs/chunk_store/decorators.h"
 #include "libs/chunk_store/pack_chunk_store.h"
 #include "libs/kv/rocksdb_store.h"
+#include "libs/wire/convert.h"
 #include "libs/wire/http.h"
 #include "services/admin/admin_service.h"
 #include "services/chunk/chunk_service.h"
@@ -49,6 +50,7 @@ struct SyncServer::Parts {
   absl::Status Listen(const ServerConfig& config);
   absl::Status ListenHttp(const ServerConfig& config);
   absl::Status Health();
+  std::function<void(FolderId, const std::string&, const UpcomingPart&)> TellOthers();
   absl::Status Stop(absl::Duration spread, absl::Duration grace);
 
   const Clock* const clock;
@@ -132,7 +134,8 @@ void SyncServer::Parts::MakeServices() {
                                                            .staged = staged.get(),
                                                            .executor = chunk_pool.get(),
                                                            .log = log,
-                                                           .metrics = chunk_metrics.get()});
+                                                           .metrics = chunk_metrics.get(),
+                                                           .upcoming = TellOthers()});
   admin = std::make_unique<AdminService>(AdminDependencies{.metadata = metadata.get(),
                                                            .hub = &hub,
                                                            .sessions = &sessions,
@@ -145,6 +148,16 @@ void SyncServer::Parts::MakeServices() {
       v1::SyncService::service_full_name(), v1::ChunkService::service_full_name(),
       v1::AdminService::service_full_name()});
   RegisterServerMetrics(registry, ServerFigures{kv.get(), metadata.get(), &sessions});
+}
+
+std::function<void(FolderId, const std::string&, const UpcomingPart&)>
+SyncServer::Parts::TellOthers() {
+  return [this](FolderId folder, const std::string& agent_id, const UpcomingPart& part) {
+    v1::UpcomingContent upcoming;
+    upcoming.set_agent_id(agent_id);
+    ToProto(part, upcoming.mutable_part());
+    sessions.TellUpcoming(folder, upcoming);
+  };
 }
 
 absl::Status SyncServer::Parts::Listen(const ServerConfig& config) {

@@ -275,5 +275,67 @@ TEST_F(ServerChunkTest, AcknowledgedChunksSurviveARestart) {
   EXPECT_TRUE(Missing(folder_, {chunk.id()}).empty());
 }
 
+// What `chunks` are of the file "large".
+void SetPart(const std::vector<v1::PackedChunk>& chunks, uint64_t first, v1::UpcomingPart* part) {
+  part->set_transfer(5);
+  part->set_path("large");
+  part->set_size(1000);
+  part->set_first(first);
+  for (const v1::PackedChunk& chunk : chunks) {
+    v1::ChunkRef* ref = part->add_chunks();
+    ref->set_id(chunk.id());
+    ref->set_size(100);
+  }
+}
+
+TEST_F(ServerChunkTest, OthersWhoAskedAreToldOfContentUnderWay) {
+  RawStream sender(channel_, AgentId('a')), asked(channel_, AgentId('b')),
+      silent(channel_, AgentId('c')), elsewhere(channel_, AgentId('d'));
+  ASSERT_TRUE(sender.HelloForUpcoming("work").has_value());
+  ASSERT_TRUE(asked.HelloForUpcoming("work").has_value());
+  ASSERT_TRUE(silent.Hello("work").has_value());
+  ASSERT_TRUE(elsewhere.HelloForUpcoming("play").has_value());
+  const std::vector<v1::PackedChunk> chunks = {Pack(std::string(100, 'x')),
+                                               Pack(std::string(100, 'y'))};
+  v1::UploadChunksRequest load = Load(1, chunks);
+  SetPart(chunks, 7, load.mutable_part());
+  ASSERT_TRUE(Upload({load}).ok());
+  const std::optional<v1::SyncResponse> told = asked.Read();
+  ASSERT_TRUE(told.has_value());
+  ASSERT_TRUE(told->has_upcoming()) << told->ShortDebugString();
+  EXPECT_EQ(told->upcoming().agent_id(), AgentId('a'));
+  EXPECT_EQ(told->upcoming().part().SerializeAsString(), load.part().SerializeAsString());
+  // It can be fetched by then.
+  EXPECT_TRUE(Download(folder_, {chunks[0].id(), chunks[1].id()}).ok());
+  // Nobody else hears of it: the next that each is told is a commit.
+  const v1::Commit commit = CommitOf(1, {ChangeOf(FileEntry("small", {"hello"}))}, {"hello"});
+  RawStream other(channel_, AgentId('e'));
+  ASSERT_TRUE(other.Hello("work").has_value());
+  ASSERT_TRUE(other.Commit(commit).has_value());
+  for (RawStream* stream : {&sender, &silent}) {
+    const std::optional<v1::SyncResponse> next = stream->Read();
+    ASSERT_TRUE(next.has_value());
+    EXPECT_TRUE(next->has_changes()) << next->ShortDebugString();
+  }
+}
+
+TEST_F(ServerChunkTest, PartsThatBreakARuleAreRefused) {
+  const std::vector<v1::PackedChunk> chunks = {Pack(std::string(100, 'x'))};
+  const auto refused = [&](const std::function<void(v1::UpcomingPart*)>& spoil) {
+    v1::UploadChunksRequest load = Load(1, chunks);
+    SetPart(chunks, 0, load.mutable_part());
+    spoil(load.mutable_part());
+    EXPECT_EQ(Upload({load}).error_code(), grpc::INVALID_ARGUMENT) << load.part().DebugString();
+  };
+  refused([](v1::UpcomingPart* part) { part->set_transfer(0); });
+  refused([](v1::UpcomingPart* part) { part->set_path("../outside"); });
+  refused([](v1::UpcomingPart* part) { part->set_path(""); });
+  refused([](v1::UpcomingPart* part) { part->mutable_chunks(0)->set_id("short"); });
+  refused([](v1::UpcomingPart* part) { part->mutable_chunks(0)->set_size(3 << 20); });
+  refused([](v1::UpcomingPart* part) {
+    for (int i = 0; i < 10'000; ++i) *part->add_chunks() = part->chunks(0);
+  });
+}
+
 }  // namespace
 }  // namespace filesync

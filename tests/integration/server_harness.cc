@@ -65,25 +65,37 @@ RawStream::~RawStream() {
 
 std::optional<v1::Welcome> RawStream::Hello(const std::string& folder, const v1::Cursor& cursor,
                                             bool create) {
-  return Greet(folder, cursor, create, /*observe=*/false);
+  v1::SyncRequest request = NewHello(folder, cursor);
+  request.mutable_hello()->set_create_folder(create);
+  return Greet(request);
 }
 
 std::optional<v1::Welcome> RawStream::Observe(const std::string& folder, const v1::Cursor& cursor) {
-  return Greet(folder, cursor, /*create=*/true, /*observe=*/true);
+  v1::SyncRequest request = NewHello(folder, cursor);
+  request.mutable_hello()->set_observe(true);
+  return Greet(request);
 }
 
-std::optional<v1::Welcome> RawStream::Greet(const std::string& folder, const v1::Cursor& cursor,
-                                            bool create, bool observe) {
+std::optional<v1::Welcome> RawStream::HelloForUpcoming(const std::string& folder) {
+  v1::SyncRequest request = NewHello(folder, {});
+  request.mutable_hello()->set_upcoming(true);
+  return Greet(request);
+}
+
+v1::SyncRequest RawStream::NewHello(const std::string& folder, const v1::Cursor& cursor) const {
   v1::SyncRequest request;
   v1::Hello* hello = request.mutable_hello();
   hello->set_protocol(1);
   hello->set_agent_id(agent_id_);
   hello->set_agent_name("agent-" + agent_id_.substr(0, 1));
   hello->set_folder(folder);
-  hello->set_create_folder(create);
-  hello->set_observe(observe);
+  hello->set_create_folder(true);
   *hello->mutable_cursor() = cursor;
-  Write(request);
+  return request;
+}
+
+std::optional<v1::Welcome> RawStream::Greet(const v1::SyncRequest& hello) {
+  Write(hello);
   std::optional<v1::SyncResponse> response = Read();
   if (!response.has_value() || !response->has_welcome()) return std::nullopt;
   return response->welcome();

@@ -68,6 +68,8 @@ class RawStream {
                                    bool create = true);
   // The same for a stream that only looks.
   std::optional<v1::Welcome> Observe(const std::string& folder, const v1::Cursor& cursor = {});
+  // The same for one that wants to hear what others are sending.
+  std::optional<v1::Welcome> HelloForUpcoming(const std::string& folder);
   bool Write(const v1::SyncRequest& request) { return stream_->Write(request); }
   std::optional<v1::SyncResponse> Read();
   // Sends one commit and returns its whole answer, with all its parts put together; Changes
@@ -84,8 +86,8 @@ class RawStream {
   int commit_messages() const { return commit_messages_; }
 
  private:
-  std::optional<v1::Welcome> Greet(const std::string& folder, const v1::Cursor& cursor, bool create,
-                                   bool observe);
+  v1::SyncRequest NewHello(const std::string& folder, const v1::Cursor& cursor) const;
+  std::optional<v1::Welcome> Greet(const v1::SyncRequest& hello);
   grpc::ClientContext context_;
   const std::string agent_id_;
   std::unique_ptr<v1::SyncService::Stub> stub_;
