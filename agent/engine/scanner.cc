@@ -19,17 +19,13 @@ class BaseCursor {
 
   // The current row; null at the end.
   absl::StatusOr<const BaseRow*> Peek() {
-    if (next_ == page_.size() && !end_) {
-      FS_ASSIGN_OR_RETURN(page_, state_.BasePage(after_, kBasePage));
+    if (next_ == page_.size() && !last_) {
+      FS_ASSIGN_OR_RETURN(page_, state_.BasePageBelow(directory_, after_, kBasePage));
       next_ = 0;
-      if (page_.empty()) {
-        end_ = true;
-      } else {
-        after_ = page_.back().entry.path;
-      }
+      last_ = page_.size() < kBasePage;
+      if (!last_) after_ = page_.back().entry.path;
     }
-    if (end_ || !page_[next_].entry.path.IsAtOrBelow(directory_)) return nullptr;
-    return &page_[next_];
+    return next_ == page_.size() ? nullptr : &page_[next_];
   }
   void Next() { ++next_; }
 
@@ -39,7 +35,7 @@ class BaseCursor {
   RelPath after_;
   std::vector<BaseRow> page_;
   size_t next_ = 0;
-  bool end_ = false;
+  bool last_ = false;  // no page comes after this one
 };
 
 // A file's ctime tells of new attributes; a directory's tells of everything.
