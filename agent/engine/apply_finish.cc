@@ -31,8 +31,10 @@ bool ApplyFlow::IsUnrelated(const Item& item, const Round& round) const {
 }
 
 void ApplyFlow::Finish(Round& round) {
-  std::sort(round.items.begin(), round.items.end(),
-            [](const Item& a, const Item& b) { return a.target.path < b.target.path; });
+  const auto by_path = [](const Item& a, const Item& b) { return a.target.path < b.target.path; };
+  if (!std::is_sorted(round.items.begin(), round.items.end(), by_path)) {
+    std::sort(round.items.begin(), round.items.end(), by_path);
+  }
   Installer installer(context_);
   std::vector<SyncEvent> events;
   auto settle = [&](Item& item, const Installed& installed) {

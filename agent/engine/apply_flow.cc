@@ -119,8 +119,12 @@ bool ApplyFlow::StartSlice() {
   round->few_losses = !gate_->Busy() && gate_->Few(losses);
   // Wherever it went, what was held of it is settled.
   for (const RelPath& path : *moved) gate_->Forget(path);
-  for (const Entry& entry : slice.entries) {
-    if (!moved->contains(entry.path)) PlanEntry(entry, *round);
+  round->items.reserve(slice.entries.size());
+  {
+    const State::Reading reading(context_->state);
+    for (const Entry& entry : slice.entries) {
+      if (!moved->contains(entry.path)) PlanEntry(entry, *round);
+    }
   }
   StartFetching(std::move(round));
   return true;
