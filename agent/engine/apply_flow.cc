@@ -138,12 +138,17 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
     if (!old) round.stash.push_back(entry);
     return;
   }
-  absl::StatusOr<Situation> situation = Examine(*context_, entry.path);
+  const bool absent = !round.absent.IsRoot() && entry.path.IsAtOrBelow(round.absent);
+  absl::StatusOr<Situation> situation =
+      absent ? ExamineAbsent(*context_, entry.path) : Examine(*context_, entry.path);
   if (!situation.ok()) {
     round.stash.push_back(entry);
     round.held.push_back(entry.path);
     context_->Fail(entry.path, situation.status());
     return;
+  }
+  if (!absent && entry.type == EntryType::kDirectory && situation->absent()) {
+    round.absent = entry.path;
   }
   const bool known = situation->base.has_value() && situation->base->entry.version >= entry.version;
   if (known) {

@@ -500,6 +500,7 @@ absl::StatusOr<std::vector<RelPath>> State::RemotePage(const std::optional<RelPa
 
 absl::StatusOr<uint64_t> State::CountRemote() {
   std::lock_guard lock(mutex_);
+  if (HasNoRemotes()) return 0;
   STATE_PREPARE(statement, "SELECT COUNT(*) FROM remote");
   if (statement.Step() != SQLITE_ROW) return Error("cannot count remote entries");
   return statement.Number(0);
