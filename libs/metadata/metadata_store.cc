@@ -486,7 +486,7 @@ class KvMetadataStore final : public MetadataStore {
 
 std::vector<std::pair<std::string, bool>> MetadataTables() {
   return {{"system", false},  {"incarnations", false}, {"folders", false}, {"batches", false},
-          {"entries", false}, {"changes", false},      {"history", false}, {"membership", false},
+          {"entries", false}, {"changes", false},      {"history", false}, {"membership", true},
           {"agents", false},  {"conflicts", false}};
 }
 

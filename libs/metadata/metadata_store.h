@@ -200,7 +200,7 @@ class MetadataStore {
 
 // The tables the store needs, in the order of its KvTable numbers from `first` on; the caller
 // appends its own (chunks) after them.
-std::vector<std::pair<std::string, bool /*large values*/>> MetadataTables();
+std::vector<std::pair<std::string, bool /*read by whole keys*/>> MetadataTables();
 
 // Opens the store on `kv` (not owned): refuses a newer format (FailedPrecondition), starts a
 // new incarnation, checks a sample of invariants.
