@@ -36,7 +36,9 @@ void ApplyFlow::Finish(Round& round) {
     std::sort(round.items.begin(), round.items.end(), by_path);
   }
   Installer installer(context_);
+  round.rows.reserve(round.items.size());
   std::vector<SyncEvent> events;
+  events.reserve(round.items.size());
   auto settle = [&](Item& item, const Installed& installed) {
     const RelPath& path = item.target.path;
     switch (installed.kind) {
