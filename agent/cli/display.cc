@@ -11,8 +11,17 @@ namespace {
 
 constexpr size_t kTransfersShown = 3;
 
+// Thousands of lines may come in one second, whose text is the same.
 std::string Timestamp() {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
+  thread_local int64_t second = -1;
+  thread_local std::string text;
+  const int64_t now_ms = absl::ToUnixMillis(absl::Now());
+  if (now_ms / 1000 != second) {
+    second = now_ms / 1000;
+    text =
+        absl::FormatTime("%Y-%m-%dT%H:%M:%S", absl::FromUnixSeconds(second), absl::UTCTimeZone());
+  }
+  return fmt::format("{}.{:03}Z", text, now_ms % 1000);
 }
 
 const char* LevelName(LogLevel level) {

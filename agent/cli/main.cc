@@ -40,6 +40,7 @@ const std::map<std::string_view, Command>& CommandFunctions() {
 
 int main(int argc, char** argv) {
   filesync::KeepFreedBuffers();
+  filesync::CheckNoLockOrder();
   filesync::ParsedFlags parsed = filesync::ParseFlags(argc, argv);
   if (!parsed.run) return parsed.exit_code;
   const filesync::Invocation asked = {parsed.command, std::move(parsed.argument),

@@ -31,10 +31,14 @@ bool ApplyFlow::IsUnrelated(const Item& item, const Round& round) const {
 }
 
 void ApplyFlow::Finish(Round& round) {
-  std::sort(round.items.begin(), round.items.end(),
-            [](const Item& a, const Item& b) { return a.target.path < b.target.path; });
+  const auto by_path = [](const Item& a, const Item& b) { return a.target.path < b.target.path; };
+  if (!std::is_sorted(round.items.begin(), round.items.end(), by_path)) {
+    std::sort(round.items.begin(), round.items.end(), by_path);
+  }
   Installer installer(context_);
+  round.rows.reserve(round.items.size());
   std::vector<SyncEvent> events;
+  events.reserve(round.items.size());
   auto settle = [&](Item& item, const Installed& installed) {
     const RelPath& path = item.target.path;
     switch (installed.kind) {

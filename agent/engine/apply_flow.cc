@@ -118,8 +118,12 @@ bool ApplyFlow::StartSlice() {
   round->few_losses = !gate_->Busy() && gate_->Few(losses);
   // Wherever it went, what was held of it is settled.
   for (const RelPath& path : *moved) gate_->Forget(path);
-  for (const Entry& entry : slice.entries) {
-    if (!moved->contains(entry.path)) PlanEntry(entry, *round);
+  round->items.reserve(slice.entries.size());
+  {
+    const State::Reading reading(context_->state);
+    for (const Entry& entry : slice.entries) {
+      if (!moved->contains(entry.path)) PlanEntry(entry, *round);
+    }
   }
   StartFetching(std::move(round));
   return true;
@@ -133,12 +137,17 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
     if (!old) round.stash.push_back(entry);
     return;
   }
-  absl::StatusOr<Situation> situation = Examine(*context_, entry.path);
+  const bool absent = !round.absent.IsRoot() && entry.path.IsAtOrBelow(round.absent);
+  absl::StatusOr<Situation> situation =
+      absent ? ExamineAbsent(*context_, entry.path) : Examine(*context_, entry.path);
   if (!situation.ok()) {
     round.stash.push_back(entry);
     round.held.push_back(entry.path);
     context_->Fail(entry.path, situation.status());
     return;
+  }
+  if (!absent && entry.type == EntryType::kDirectory && situation->absent()) {
+    round.absent = entry.path;
   }
   const bool known = situation->base.has_value() && situation->base->entry.version >= entry.version;
   if (known) {

@@ -34,6 +34,8 @@ struct ApplyFlow::Round {
   std::vector<RelPath> held;                          // claimed until the round is recorded
   std::set<RelPath> later;                            // of the stash: decided in a moment
   std::optional<Cursor> through;
+  // A directory that is to be made and is not here, so nothing below it is; root: none.
+  RelPath absent;
   bool loses = false;       // something is deleted by it
   bool few_losses = false;  // what it deletes or replaces needs no judgement
 };

@@ -33,8 +33,11 @@ void CommitFlow::DecideAll(RoundPtr round) {
   auto batch = std::make_shared<Batch>();
   batch->round = round;
   std::vector<Situation> to_apply;
-  std::sort(round->items.begin(), round->items.end(),
-            [](const Situation& a, const Situation& b) { return a.path < b.path; });
+  // They mostly are in order already, and are no small things to move.
+  const auto by_path = [](const Situation& a, const Situation& b) { return a.path < b.path; };
+  if (!std::is_sorted(round->items.begin(), round->items.end(), by_path)) {
+    std::sort(round->items.begin(), round->items.end(), by_path);
+  }
   for (auto item = round->items.rbegin(); item != round->items.rend(); ++item) {
     // Deletions first, what is inside before what holds it; a move's old half goes with its new.
     if (item->absent()) DecideOne(*item, *round, *batch, to_apply);

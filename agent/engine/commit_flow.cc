@@ -53,11 +53,16 @@ void CommitFlow::StartRound(std::vector<RelPath> paths) {
   auto round = std::make_shared<Round>();
   round->started = context_->clock->Now();
   round->session = context_->session;
-  for (const RelPath& path : paths) {
-    if (round->large || round->bytes >= kBytesPerRound) {
-      context_->Dirty(path);
-    } else {
-      Add(path, *round);
+  round->items.reserve(paths.size());
+  round->paths.reserve(paths.size());
+  {
+    const State::Reading reading(context_->state);
+    for (const RelPath& path : paths) {
+      if (round->large || round->bytes >= kBytesPerRound) {
+        context_->Dirty(path);
+      } else {
+        Add(path, *round);
+      }
     }
   }
   if (round->items.empty()) return;

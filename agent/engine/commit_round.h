@@ -4,9 +4,9 @@
 
 #include <atomic>
 #include <map>
-#include <set>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/early_upload.h"
 
@@ -17,7 +17,7 @@ inline constexpr int64_t kKeptBytesPerRound = 24 << 20;
 
 struct CommitFlow::Round {
   std::vector<Situation> items;
-  std::set<RelPath> paths;
+  absl::flat_hash_set<RelPath> paths;
   uint64_t bytes = 0;
   size_t replacements = 0;  // of what the folder has, by what has nothing to do with it
   bool large = false;

@@ -76,6 +76,7 @@ absl::Time DirtyQueue::When(const RelPath& path) const {
 
 std::vector<RelPath> DirtyQueue::Some(size_t limit) const {
   std::vector<RelPath> some;
+  some.reserve(std::min(limit, order_.size()));
   for (const auto& [time, path] : order_) {
     if (some.size() == limit) break;
     some.push_back(path);

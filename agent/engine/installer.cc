@@ -71,11 +71,14 @@ absl::Status Installer::PutAside(const LocalEntry& local) {
 // made again where it was deleted here, and a file that took its name steps aside.
 absl::Status Installer::EnsureParent(const RelPath& path) {
   const RelPath parent = path.Parent();
-  if (parent.IsRoot()) return absl::OkStatus();
+  if (parent.IsRoot() || parent == parent_) return absl::OkStatus();
   const Look look = context_->location->LookAt(parent);
   if (look.presence == Look::Presence::kUnknown) return look.why;
   if (look.presence == Look::Presence::kPresent) {
-    if (look.entry.type == LocalType::kDirectory) return absl::OkStatus();
+    if (look.entry.type == LocalType::kDirectory) {
+      parent_ = parent;
+      return absl::OkStatus();
+    }
     if (look.entry.type == LocalType::kOther) {
       return FailedPrecondition("{} is neither file nor directory here", parent.ForPeople());
     }
@@ -105,6 +108,7 @@ absl::Status Installer::EnsureParent(const RelPath& path) {
 }
 
 Installed Installer::Remove(const Situation& situation) {
+  parent_ = RelPath();
   Changed(situation.path);
   const Fingerprint& expected = situation.look.entry.fingerprint;
   Installed removed = FromResult(context_->location->Remove(situation.path, expected));
@@ -137,6 +141,18 @@ bool Installer::RemoveDeletable(const RelPath& directory) {
 }
 
 Installed Installer::Install(const Situation& situation, const Entry& target, StagedFile* staged) {
+  Installed installed = TryInstall(situation, target, staged);
+  const bool parent_was_known = !parent_.IsRoot() && target.path.Parent() == parent_;
+  if (installed.kind != Installed::Kind::kFailed || situation.present() || !parent_was_known) {
+    return installed;
+  }
+  // The directory may have gone since something else was put into it.
+  parent_ = RelPath();
+  return TryInstall(situation, target, staged);
+}
+
+Installed Installer::TryInstall(const Situation& situation, const Entry& target,
+                                StagedFile* staged) {
   if (!target.IsLive()) {
     if (situation.present()) Changed(target.path);
     return Remove(situation);

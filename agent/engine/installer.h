@@ -41,6 +41,7 @@ class Installer {
   std::vector<RelPath> TakeTouched() { return std::exchange(touched_, {}); }
 
  private:
+  Installed TryInstall(const Situation& situation, const Entry& target, StagedFile* staged);
   Installed FromResult(const absl::StatusOr<ApplyResult>& result);
   absl::StatusOr<ApplyResult> Place(const Entry& target, StagedFile* staged,
                                     const std::optional<Fingerprint>& expected);
@@ -51,6 +52,8 @@ class Installer {
   EngineContext* const context_;
   std::set<RelPath> directories_;
   std::vector<RelPath> touched_;
+  // A directory that was there a moment ago; root: none.
+  RelPath parent_;
 };
 
 // Moves the local file or symlink out of the way, as a conflict copy beside it, and remembers

@@ -90,6 +90,17 @@ SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) 
   return context_.dirty.empty() && applied ? SyncState::kInSync : SyncState::kSyncing;
 }
 
+// It works, and was said to: nobody waits for the next figures.
+bool LocationSync::StillBusy() const {
+  if (state_published_ != SyncState::kSyncing && state_published_ != SyncState::kScanning) {
+    return false;
+  }
+  const absl::StatusOr<uint64_t> remote_rows = state_->CountRemote();
+  const absl::StatusOr<Cursor> cursor = state_->GetCursor();
+  if (!remote_rows.ok() || !cursor.ok()) return false;
+  return DeriveState(*remote_rows + apply_->waiting_slices(), *cursor) == state_published_;
+}
+
 void LocationSync::PublishStatus() {
   const absl::Time now = clock_->Now();
   status_published_ = now;
@@ -98,6 +109,7 @@ void LocationSync::PublishStatus() {
   const absl::StatusOr<Cursor> cursor = state_->GetCursor();
   status.pending_remote = remote_rows.value_or(0) + apply_->waiting_slices();
   status.state = DeriveState(status.pending_remote, cursor.value_or(Cursor()));
+  state_published_ = status.state;
   if (status.state == SyncState::kInSync) WarnOfNothing();
   // A run that was asked for ends with figures that are true then.
   const bool over = counted_for_ < scan_requests_ &&

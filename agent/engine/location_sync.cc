@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kCongestedFrom = 200'000;
 constexpr absl::Duration kHaltRecheck = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
+// Between two statuses that tell no other state, while it works.
+constexpr absl::Duration kStatusPause = absl::Milliseconds(20);
 // How often what came and waits to be judged is looked at.
 constexpr absl::Duration kGateInterval = absl::Milliseconds(100);
 // How soon the trash's limits hold again after something was put there, and how often they are
@@ -383,7 +385,12 @@ void LocationSync::Step(absl::Duration wait) {
     ReportConflicts();
   }
   if (observer_ != nullptr) observer_->SetCongested(context_.dirty.size() > kCongestedFrom);
-  if (!moved || clock_->Now() - status_published_ >= kStatusInterval) PublishStatus();
+  const absl::Duration since = clock_->Now() - status_published_;
+  if (!moved && since < kStatusPause && StillBusy()) {
+    wait = std::min(wait, kStatusPause - since);
+  } else if (!moved || since >= kStatusInterval) {
+    PublishStatus();
+  }
   if (!moved) context_.mailbox.Wait(UntilNext(wait));
 }
 

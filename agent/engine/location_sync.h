@@ -158,6 +158,7 @@ class LocationSync final : public LinkListener {
   // It settles a conflict, and knows nothing of anything else.
   bool LooksAtOnePath() const { return options_.only.has_value() && !options_.with_subtree; }
   void PublishStatus();
+  bool StillBusy() const;
   PendingList ListPending(size_t limit);
   std::optional<PendingPath> Waiting(const RelPath& path);
   PendingPath DescribeHeld(const HeldRow& row) const;
@@ -205,6 +206,7 @@ class LocationSync final : public LinkListener {
   uint64_t counted_for_ = 0;    // scan request whose end the counts are from
   uint64_t scan_requests_ = 0;  // those that are with the observer
   absl::Time status_published_ = absl::InfinitePast();
+  SyncState state_published_ = SyncState::kOffline;
   absl::Time counted_ = absl::InfinitePast();
   BaseCounts counts_;
 

@@ -19,17 +19,13 @@ class BaseCursor {
 
   // The current row; null at the end.
   absl::StatusOr<const BaseRow*> Peek() {
-    if (next_ == page_.size() && !end_) {
-      FS_ASSIGN_OR_RETURN(page_, state_.BasePage(after_, kBasePage));
+    if (next_ == page_.size() && !last_) {
+      FS_ASSIGN_OR_RETURN(page_, state_.BasePageBelow(directory_, after_, kBasePage));
       next_ = 0;
-      if (page_.empty()) {
-        end_ = true;
-      } else {
-        after_ = page_.back().entry.path;
-      }
+      last_ = page_.size() < kBasePage;
+      if (!last_) after_ = page_.back().entry.path;
     }
-    if (end_ || !page_[next_].entry.path.IsAtOrBelow(directory_)) return nullptr;
-    return &page_[next_];
+    return next_ == page_.size() ? nullptr : &page_[next_];
   }
   void Next() { ++next_; }
 
@@ -39,7 +35,7 @@ class BaseCursor {
   RelPath after_;
   std::vector<BaseRow> page_;
   size_t next_ = 0;
-  bool end_ = false;
+  bool last_ = false;  // no page comes after this one
 };
 
 // A file's ctime tells of new attributes; a directory's tells of everything.
@@ -83,9 +79,10 @@ class Walk {
         sink_(sink),
         compare_(compare) {}
 
-  absl::StatusOr<ScanTotals> Run() {
+  // `watched`: the directory itself is, since a moment ago.
+  absl::StatusOr<ScanTotals> Run(bool watched) {
     if (root_.IsRoot() || !filters_.Ignores(root_, /*is_directory=*/true)) {
-      FS_RETURN_IF_ERROR(Descend(root_, std::nullopt));
+      FS_RETURN_IF_ERROR(Descend(root_, std::nullopt, watched));
     }
     FS_RETURN_IF_ERROR(SkipTo(nullptr));
     if (sink_.Cancelled()) return Cancelled("scan cancelled");
@@ -101,12 +98,13 @@ class Walk {
  private:
   // Lists `directory` and joins what is in it with the base. `remembered_device` is the device
   // it was on when it was last in step.
-  absl::Status Descend(const RelPath& directory, std::optional<uint64_t> remembered_device) {
+  absl::Status Descend(const RelPath& directory, std::optional<uint64_t> remembered_device,
+                       bool watched) {
     if (sink_.Cancelled()) return Cancelled("scan cancelled");
-    if (watcher_ != nullptr) {
-      if (absl::Status watched = watcher_->Watch(directory).status();
-          !watched.ok() && !absl::IsResourceExhausted(watched)) {
-        return Unknown(directory, watched);
+    if (watcher_ != nullptr && !watched) {
+      if (absl::Status set = watcher_->Watch(directory).status();
+          !set.ok() && !absl::IsResourceExhausted(set)) {
+        return Unknown(directory, set);
       }
     }
     absl::StatusOr<Listing> listing = location_.List(directory);
@@ -152,7 +150,9 @@ class Walk {
       to_read_.push_back(entry.path);
       if (to_read_.size() >= kBatch) FlushToRead();
     }
-    if (entry.type == LocalType::kDirectory) return Descend(entry.path, device);
+    if (entry.type == LocalType::kDirectory) {
+      return Descend(entry.path, device, /*watched=*/false);
+    }
     return absl::OkStatus();
   }
 
@@ -247,18 +247,20 @@ bool Unchanged(const LocalEntry& local, const BaseRow& base) {
 
 absl::StatusOr<ScanTotals> Scan(const RelPath& directory, Location& location, Watcher* watcher,
                                 Filters& filters, State& state, ScanSink& sink, CompareBy compare) {
-  return Walk(directory, location, watcher, filters, state, sink, compare).Run();
+  return Walk(directory, location, watcher, filters, state, sink, compare).Run(/*watched=*/false);
 }
 
 absl::StatusOr<ScanTotals> ScanIfNew(const RelPath& directory, Location& location, Watcher* watcher,
                                      Filters& filters, State& state, ScanSink& sink,
                                      CompareBy compare) {
+  bool watched = false;
   if (watcher != nullptr) {
     const absl::StatusOr<bool> is_new = watcher->Watch(directory);
     if (is_new.ok() && !*is_new) return ScanTotals{.needless = true};
+    // What went wrong shows again in the walk, which knows what to make of it.
+    watched = is_new.ok();
   }
-  // Watched now, by this: the walk must not take it for known.
-  return Scan(directory, location, watcher, filters, state, sink, compare);
+  return Walk(directory, location, watcher, filters, state, sink, compare).Run(watched);
 }
 
 }  // namespace filesync

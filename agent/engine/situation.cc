@@ -128,10 +128,12 @@ HeldConflict ToHeldConflict(const Situation& situation) {
   return held;
 }
 
-absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
+namespace {
+
+absl::StatusOr<Situation> WithLook(EngineContext& context, const RelPath& path, Look look) {
   Situation situation;
   situation.path = path;
-  situation.look = context.location->LookAt(path);
+  situation.look = std::move(look);
   situation.verify = context.verify.contains(path);
   FS_ASSIGN_OR_RETURN(situation.base, context.state->GetBase(path));
   FS_ASSIGN_OR_RETURN(situation.remote, context.state->GetRemote(path));
@@ -141,6 +143,18 @@ absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
     situation.remote = situation.base->entry;
   }
   return situation;
+}
+
+}  // namespace
+
+absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path) {
+  return WithLook(context, path, context.location->LookAt(path));
+}
+
+absl::StatusOr<Situation> ExamineAbsent(EngineContext& context, const RelPath& path) {
+  Look absent;
+  absent.presence = Look::Presence::kAbsent;
+  return WithLook(context, path, std::move(absent));
 }
 
 Entry SourceOfMirror(const Situation& situation) {

@@ -64,6 +64,8 @@ HeldConflict ToHeldConflict(const Situation& situation);
 
 // Looks at `path`: the location, the base, and the remote entry that waits for it.
 absl::StatusOr<Situation> Examine(EngineContext& context, const RelPath& path);
+// The same of a path that is known to be absent here.
+absl::StatusOr<Situation> ExamineAbsent(EngineContext& context, const RelPath& path);
 
 // Of a side that did not change and still decides, as a mirror's source does.
 Entry SourceOfMirror(const Situation& situation);

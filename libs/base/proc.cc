@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <sstream>
 
+#include "absl/synchronization/mutex.h"
+
 namespace filesync {
 namespace {
 
@@ -78,5 +80,7 @@ void KeepFreedBuffers() {
   mallopt(M_MMAP_THRESHOLD, 8 << 20);
   mallopt(M_TRIM_THRESHOLD, 32 << 20);
 }
+
+void CheckNoLockOrder() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
 
 }  // namespace filesync

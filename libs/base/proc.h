@@ -24,4 +24,8 @@ ProcessFigures ReadProcessFigures();
 // For a program's start; it may keep up to 32 MiB more per arena.
 void KeepFreedBuffers();
 
+// Mutexes remember in which order they are taken, to tell of deadlocks that may come of it: a
+// help for tests, which costs each lock. For a program's start, before there are threads.
+void CheckNoLockOrder();
+
 }  // namespace filesync

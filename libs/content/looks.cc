@@ -11,6 +11,7 @@ namespace {
 
 // Shorter ones without a pattern are nothing unusual.
 constexpr size_t kTooShort = 64;
+constexpr size_t kBlock = 64;
 
 struct Signature {
   size_t offset;
@@ -83,8 +84,29 @@ size_t SequenceLength(uint8_t lead) {
   return lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
 }
 
+// Nothing but printable ASCII and the control characters of text. A block of fixed size and no
+// early end, so that the compiler makes few instructions of it.
+bool IsPlainBlock(const char* block) {
+  uint8_t odd = 0;
+  for (size_t i = 0; i < kBlock; ++i) {
+    const auto c = static_cast<uint8_t>(block[i]);
+    const auto from_space = static_cast<uint8_t>(c - 0x20);
+    const auto from_tab = static_cast<uint8_t>(c - '\t');
+    odd |= static_cast<uint8_t>((from_space > 0x7e - 0x20) & (from_tab > '\r' - '\t'));
+  }
+  return odd == 0;
+}
+
 bool IsText(std::string_view head) {
+  size_t next_block = 0;  // before it, characters are looked at one by one
   for (size_t i = 0; i < head.size();) {
+    if (i >= next_block && head.size() - i >= kBlock) {
+      if (IsPlainBlock(head.data() + i)) {
+        i += kBlock;
+        continue;
+      }
+      next_block = i + kBlock;
+    }
     const auto lead = static_cast<uint8_t>(head[i]);
     const bool control =
         lead == 0x7f || (lead < 0x20 && (lead < '\t' || lead > '\r') && lead != 27);

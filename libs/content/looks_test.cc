@@ -26,6 +26,20 @@ TEST(LooksTest, WhatPeopleWriteIsText) {
   EXPECT_EQ(LookAtBytes(dense), Looks::kText);
 }
 
+TEST(LooksTest, OneControlCharacterAnywhereIsNoText) {
+  const std::string text(300, 'y');
+  for (size_t at = 0; at < text.size(); ++at) {
+    for (const char odd : {'\x01', '\x08', '\x0e', '\x1f', '\x7f', '\xff'}) {
+      std::string bytes = text;
+      bytes[at] = odd;
+      EXPECT_EQ(LookAtBytes(bytes), Looks::kOther) << at;
+    }
+    std::string bytes = text;
+    bytes.replace(at, 1, "\t\n\r\x1b~ ä");
+    EXPECT_EQ(LookAtBytes(bytes), Looks::kText) << at;
+  }
+}
+
 TEST(LooksTest, RandomBytesAreScrambled) {
   for (const size_t size : {64u, 200u, 1000u, 4096u, 100'000u}) {
     EXPECT_EQ(LookAtBytes(Random(size)), Looks::kScrambled) << size;

@@ -37,11 +37,11 @@ Form MemoryForm() {
   return {"Memory", [](const std::string&) { return NewMemoryKvStore(kTables); }};
 }
 
-Form RocksDbForm() {
-  return {"RocksDb", [](const std::string& directory) {
+Form RocksDbForm(const char* name, bool by_key) {
+  return {name, [by_key](const std::string& directory) {
             RocksDbOptions options;
             options.directory = directory;
-            options.tables = {{"small"}, {"large", true}};
+            options.tables = {{"small", false, by_key}, {"large", true, by_key}};
             auto store = OpenRocksDbStore(options);
             EXPECT_TRUE(store.ok()) << store.status();
             return *std::move(store);
@@ -86,7 +86,9 @@ class KvStoreTest : public testing::TestWithParam<Form> {
   std::unique_ptr<KvStore> store_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Forms, KvStoreTest, testing::Values(MemoryForm(), RocksDbForm()),
+INSTANTIATE_TEST_SUITE_P(Forms, KvStoreTest,
+                         testing::Values(MemoryForm(), RocksDbForm("RocksDb", false),
+                                         RocksDbForm("RocksDbByKey", true)),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(KvStoreTest, AbsentKeyIsNotFound) {

@@ -125,7 +125,7 @@ class PowerCutTest : public testing::Test {
   RocksDbOptions Options(const fs::path& directory) {
     RocksDbOptions options;
     options.directory = directory;
-    options.tables = {{"small"}, {"large", true}};
+    options.tables = {{"small"}, {"large", true, true}};
     options.block_cache_bytes = 1 << 20;
     options.write_buffer_bytes = 256 << 10;  // small: the log changes often
     return options;

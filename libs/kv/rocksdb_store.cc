@@ -4,6 +4,8 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
+#include <rocksdb/memtablerep.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/sst_file_manager.h>
 #include <rocksdb/table.h>
 
@@ -19,6 +21,9 @@
 
 namespace filesync {
 namespace {
+
+// Of a memtable that finds keys by their hash: one bucket for so many bytes.
+constexpr size_t kBytesPerBucket = 256;
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
@@ -245,6 +250,8 @@ class RocksDbStore final : public KvStore {
  private:
   static rocksdb::ReadOptions ReadOptions(const KvSnapshot* snapshot) {
     rocksdb::ReadOptions options;
+    // Iterators go on beyond the prefix that they began at.
+    options.total_order_seek = true;
     if (snapshot != nullptr) {
       options.snapshot = static_cast<const RocksSnapshot*>(snapshot)->snapshot;
     }
@@ -258,7 +265,8 @@ class RocksDbStore final : public KvStore {
   const std::shared_ptr<StoreListener> listener_;
 };
 
-rocksdb::ColumnFamilyOptions TableOptions(const RocksDbOptions& options, bool large_values,
+rocksdb::ColumnFamilyOptions TableOptions(const RocksDbOptions& options,
+                                          const KvTableOptions& wanted,
                                           const std::shared_ptr<rocksdb::Cache>& cache) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
@@ -268,12 +276,18 @@ rocksdb::ColumnFamilyOptions TableOptions(const RocksDbOptions& options, bool la
   rocksdb::ColumnFamilyOptions family;
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   family.write_buffer_size =
-      large_values ? options.write_buffer_bytes : options.write_buffer_bytes / 4;
+      wanted.large_values ? options.write_buffer_bytes : options.write_buffer_bytes / 4;
   family.max_write_buffer_number = 3;
   // Most look-ups are for what is not there yet: a filter answers without walking the skip list.
   family.memtable_whole_key_filtering = true;
   family.memtable_prefix_bloom_size_ratio = 0.05;
-  if (large_values) {
+  if (wanted.by_key) {
+    // And what is there, by the hash of its key. The prefix that this goes by is all of the key.
+    family.prefix_extractor.reset(rocksdb::NewNoopTransform());
+    family.memtable_factory.reset(
+        rocksdb::NewHashSkipListRepFactory(family.write_buffer_size / kBytesPerBucket + 1));
+  }
+  if (wanted.large_values) {
     // Frames are compressed already, and must not be rewritten by every compaction.
     family.enable_blob_files = true;
     family.min_blob_size = 1 << 10;
@@ -292,6 +306,8 @@ rocksdb::DBOptions DatabaseOptions(const RocksDbOptions& store,
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
+  // Memtables that hash take one writer at a time.
+  options.allow_concurrent_memtable_write = false;
   options.track_and_verify_wals_in_manifest = true;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.max_open_files = 512;
@@ -336,16 +352,16 @@ absl::StatusOr<std::unique_ptr<KvStore>> OpenRocksDbStore(const RocksDbOptions& 
   const rocksdb::DBOptions database = DatabaseOptions(options, listener);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (const KvTableOptions& table : options.tables) {
-    families.emplace_back(table.name, TableOptions(options, table.large_values, cache));
+    families.emplace_back(table.name, TableOptions(options, table, cache));
   }
-  families.emplace_back(rocksdb::kDefaultColumnFamilyName, TableOptions(options, false, cache));
+  families.emplace_back(rocksdb::kDefaultColumnFamilyName, TableOptions(options, {}, cache));
   // Tables that this version does not know are opened too, so that a rollback still starts.
   std::vector<std::string> existing;
   if (rocksdb::DB::ListColumnFamilies(database, options.directory, &existing).ok()) {
     for (const std::string& name : existing) {
       bool known = false;
       for (const auto& family : families) known = known || family.name == name;
-      if (!known) families.emplace_back(name, TableOptions(options, false, cache));
+      if (!known) families.emplace_back(name, TableOptions(options, {}, cache));
     }
   }
   rocksdb::DB* db = nullptr;

@@ -19,6 +19,8 @@ namespace filesync {
 struct KvTableOptions {
   std::string name;
   bool large_values = false;  // values go to blob files, not through compaction
+  // Read by whole keys. Still it can be iterated, but what was written last is sorted each time.
+  bool by_key = false;
 };
 
 struct RocksDbOptions {

@@ -35,7 +35,7 @@ class RocksDbStoreTest : public testing::Test {
   static RocksDbOptions Options(const fs::path& directory) {
     RocksDbOptions options;
     options.directory = directory;
-    options.tables = {{"small"}, {"large", true}};
+    options.tables = {{"small"}, {"large", true, true}};
     options.write_buffer_bytes = 256 << 10;
     return options;
   }
@@ -177,6 +177,38 @@ TEST_F(RocksDbStoreTest, OpensTablesThatItDoesNotKnow) {
   const auto store = OpenRocksDbStore(newer);
   ASSERT_TRUE(store.ok()) << store.status();
   EXPECT_EQ(*(*store)->Get(2, "a"), std::string(5'000, 'f'));
+}
+
+// As it does when another version of the server opens it.
+TEST_F(RocksDbStoreTest, ATableMayBeReadByKeyOrNot) {
+  Rows rows = Fill(base_ / "store");
+  for (const bool by_key : {false, true}) {
+    RocksDbOptions options = Options(base_ / "store");
+    for (KvTableOptions& table : options.tables) table.by_key = by_key;
+    const auto store = OpenRocksDbStore(options);
+    ASSERT_TRUE(store.ok()) << store.status();
+    KvBatch batch;
+    // Keys of any length, and none of which is all of another's prefix.
+    for (const char* key : {"", "1", "10", "1000000000000000000000000000000000000000"}) {
+      const std::string value = std::string(key) + (by_key ? "by key" : "");
+      rows[{kSmall, key}] = value;
+      batch.Put(kSmall, key, value);
+    }
+    ASSERT_TRUE((*store)->Write(batch, true).ok());
+    Rows seen;
+    for (const KvTable table : {kSmall, kLarge}) {
+      const auto iterator = (*store)->Iterate(table);
+      std::string last;
+      for (iterator->Seek(""); iterator->Valid(); iterator->Next()) {
+        EXPECT_LE(last, iterator->key());
+        last = iterator->key();
+        seen[{table, last}] = iterator->value();
+      }
+      EXPECT_TRUE(iterator->status().ok());
+    }
+    EXPECT_EQ(seen, rows);
+  }
+  EXPECT_TRUE(ReadAll(base_ / "store", rows).ok());
 }
 
 TEST_F(RocksDbStoreTest, LargeValuesGoToBlobFiles) {

@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kNone = SIZE_MAX;
 constexpr size_t kMostMissing = 10'000;
+constexpr size_t kAskedAtOnce = 1024;  // chunk ids
 
 absl::Status CheckContentForm(const Content& content) {
   if (!ChunkSizes::IsValidAverage(content.average_size)) {
@@ -139,49 +140,81 @@ void CommitPlan::CheckBase(size_t i) {
   planned[i].writes = true;
 }
 
+// The ids that are no members of the folder, one answer for each.
+absl::StatusOr<std::vector<bool>> CommitPlan::AreMissing(const std::vector<ChunkId>& ids) {
+  std::vector<bool> missing;
+  missing.reserve(ids.size());
+  std::vector<std::string> members;
+  for (size_t begin = 0; begin < ids.size(); begin += kAskedAtOnce) {
+    const size_t end = std::min(ids.size(), begin + kAskedAtOnce);
+    members.clear();
+    for (size_t i = begin; i < end; ++i) members.push_back(keys::Member(request_.folder, ids[i]));
+    FS_ASSIGN_OR_RETURN(const auto found, kv_->MultiGet(keys::kMembership, members));
+    for (const auto& value : found) missing.push_back(!value.has_value());
+  }
+  return missing;
+}
+
+// Its content is new, so its chunks have to be there.
+bool CommitPlan::BringsContent(size_t i) const {
+  const Entry& entry = request_.changes[i].entry;
+  if (!planned[i].writes || entry.type != EntryType::kFile) return false;
+  const Entry& current = planned[i].current;
+  return current.type != EntryType::kFile || current.content != entry.content;
+}
+
 absl::Status CommitPlan::CheckChunks() {
+  // What the entries name themselves is looked up together.
+  std::vector<ChunkId> named;
   for (size_t i = 0; i < outcomes.size(); ++i) {
-    if (!planned[i].writes) continue;
-    const Entry& entry = request_.changes[i].entry;
-    if (entry.type != EntryType::kFile) continue;
-    const Entry& current = planned[i].current;
-    const bool known = current.type == EntryType::kFile && current.content == entry.content;
-    if (known) continue;
-    std::vector<ChunkId> ids;
-    for (const ChunkRef& ref : entry.content.refs) ids.push_back(ref.id);
-    std::vector<ChunkId>& missing = outcomes[i].missing;
-    auto find_missing = [&]() -> absl::Status {
-      std::vector<std::string> members;
-      members.reserve(ids.size());
-      for (const ChunkId& id : ids) members.push_back(keys::Member(request_.folder, id));
-      FS_ASSIGN_OR_RETURN(const auto found, kv_->MultiGet(keys::kMembership, members));
-      for (size_t k = 0; k < ids.size(); ++k) {
-        if (!found[k].has_value() && missing.size() < kMostMissing) missing.push_back(ids[k]);
+    if (!BringsContent(i)) continue;
+    for (const ChunkRef& ref : request_.changes[i].entry.content.refs) named.push_back(ref.id);
+  }
+  FS_ASSIGN_OR_RETURN(const std::vector<bool> missing, AreMissing(named));
+  size_t next = 0;
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    if (!BringsContent(i)) continue;
+    const Content& content = request_.changes[i].entry.content;
+    for (const ChunkRef& ref : content.refs) {
+      if (missing[next++] && outcomes[i].missing.size() < kMostMissing) {
+        outcomes[i].missing.push_back(ref.id);
       }
-      ids.clear();
-      return absl::OkStatus();
-    };
-    FS_RETURN_IF_ERROR(find_missing());
-    if (missing.empty() && entry.content.depth > 0) {
-      const absl::Status walked =
-          WalkContent(entry.content, lists_, [&](ChunkKind, const ChunkRef& ref) -> absl::Status {
-            ids.push_back(ref.id);
-            return ids.size() >= 1024 ? find_missing() : absl::OkStatus();
-          });
-      if (absl::IsDataLoss(walked)) {
-        Reject(i, RejectReason::kMalformed, std::string(ToStd(walked.message())));
-        continue;
-      }
-      // A piece that is not stored was visited before it was read, so it is among the ids.
-      if (!absl::IsNotFound(walked)) FS_RETURN_IF_ERROR(walked);
-      FS_RETURN_IF_ERROR(find_missing());
     }
-    if (!missing.empty()) {
+    if (outcomes[i].missing.empty() && content.depth > 0) FS_RETURN_IF_ERROR(CheckPieces(i));
+    if (!outcomes[i].missing.empty()) {
       outcomes[i].kind = ChangeOutcome::Kind::kMissingChunks;
       planned[i].writes = false;
     }
   }
   return absl::OkStatus();
+}
+
+// What the pieces of its content list name.
+absl::Status CommitPlan::CheckPieces(size_t i) {
+  std::vector<ChunkId> ids;
+  const auto look_up = [&]() -> absl::Status {
+    FS_ASSIGN_OR_RETURN(const std::vector<bool> missing, AreMissing(ids));
+    std::vector<ChunkId>& told = outcomes[i].missing;
+    for (size_t k = 0; k < ids.size(); ++k) {
+      if (missing[k] && told.size() < kMostMissing) told.push_back(ids[k]);
+    }
+    ids.clear();
+    return absl::OkStatus();
+  };
+  const absl::Status walked =
+      WalkContent(request_.changes[i].entry.content, lists_,
+                  [&](ChunkKind, const ChunkRef& ref) -> absl::Status {
+                    ids.push_back(ref.id);
+                    return ids.size() >= kAskedAtOnce ? look_up() : absl::OkStatus();
+                  });
+  if (absl::IsDataLoss(walked)) {
+    Reject(i, RejectReason::kMalformed, std::string(ToStd(walked.message())));
+    outcomes[i].missing.clear();
+    return absl::OkStatus();
+  }
+  // A piece that is not stored was visited before it was read, so it is among the ids.
+  if (!absl::IsNotFound(walked)) FS_RETURN_IF_ERROR(walked);
+  return look_up();
 }
 
 // Refusing one change may make another impossible: until nothing more falls.

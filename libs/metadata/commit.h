@@ -35,6 +35,9 @@ class CommitPlan {
   void CheckForm(size_t i);
   void CheckBase(size_t i);
   absl::Status CheckChunks();
+  absl::Status CheckPieces(size_t i);
+  bool BringsContent(size_t i) const;
+  absl::StatusOr<std::vector<bool>> AreMissing(const std::vector<ChunkId>& ids);
   absl::Status CheckTree();
   absl::StatusOr<bool> CheckTreeOf(size_t i);
   void CheckMovePartners(bool& changed);

@@ -14,6 +14,7 @@
 #include "libs/metadata/conflicts.h"
 #include "libs/metadata/keys.h"
 #include "libs/metadata/opening.h"
+#include "libs/metadata/recent_changes.h"
 #include "libs/metadata/records.h"
 #include "libs/metadata/version_allocator.h"
 #include "libs/paths/ignore_file.h"
@@ -45,6 +46,7 @@ struct FolderState {
   absl::Mutex commit_mutex;  // one commit at a time
   absl::Mutex mutex;
   FolderInfo info ABSL_GUARDED_BY(mutex);  // as published
+  RecentChanges recent ABSL_GUARDED_BY(mutex);
 };
 
 class KvMetadataStore final : public MetadataStore {
@@ -167,38 +169,63 @@ class KvMetadataStore final : public MetadataStore {
     return info.head_version;
   }
 
-  absl::StatusOr<ChangeSlice> ChangesSince(FolderId folder, uint64_t after, size_t max_entries,
-                                           size_t max_bytes) override {
-    FS_ASSIGN_OR_RETURN(const uint64_t head, PublishedHead(folder));
+  absl::StatusOr<ChangeSlice> ChangesSince(
+      FolderId folder, uint64_t after, size_t max_entries, size_t max_bytes,
+      const std::function<bool(const Entry&)>& leave_out) override {
+    FS_ASSIGN_OR_RETURN(FolderState * state, Find(folder));
+    RecentChanges::View recent;
     ChangeSlice slice;
-    slice.head = head;
-    slice.through = std::max(after, head);
-    if (after >= head) return slice;
+    {
+      absl::MutexLock lock(&state->mutex);
+      slice.head = state->info.head_version;
+      if (after < slice.head) recent = state->recent.After(after);
+    }
+    slice.through = std::max(after, slice.head);
+    if (after >= slice.head) return slice;
     // Both reads see one state; what was committed after it is of a later version.
     const std::unique_ptr<KvSnapshot> snapshot = kv_->Snapshot();
     const std::unique_ptr<KvIterator> rows = kv_->Iterate(keys::kChanges, snapshot.get());
     const std::string prefix = keys::Folder(folder);
+    size_t taken = 0;
     size_t bytes = 0;
     uint64_t last_commit = 0;
     uint64_t last_version = after;
     for (rows->Seek(keys::Change(folder, after + 1));
          rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
       const uint64_t version = ReadBigEndian64(rows->key().data() + 8);
-      if (version > head) break;
-      FS_ASSIGN_OR_RETURN(const records::ChangeRow row, records::DecodeChange(rows->value()));
-      if (slice.entries.size() >= max_entries || bytes >= max_bytes) {
+      if (version > slice.head) break;
+      const Entry* known = recent.Find(version);
+      records::ChangeRow row;
+      if (known != nullptr) {
+        row.commit_last_version = recent.commit_last_version();
+      } else {
+        FS_ASSIGN_OR_RETURN(row, records::DecodeChange(rows->value()));
+      }
+      if (taken >= max_entries || bytes >= max_bytes) {
         slice.through = last_version;
         slice.more_of_commit = row.commit_last_version == last_commit;
         return slice;
       }
-      FS_ASSIGN_OR_RETURN(const std::string value,
-                          kv_->Get(keys::kEntries, keys::Entry(folder, row.path), snapshot.get()));
-      FS_ASSIGN_OR_RETURN(Entry entry, records::DecodeEntry(row.path, value));
       last_version = version;
       last_commit = row.commit_last_version;
-      if (entry.version != version) continue;
-      bytes += kEntryOverhead + row.path.bytes().size() + entry.content.refs.size() * kRefWeight;
-      slice.entries.push_back(std::move(entry));
+      ++taken;
+      Entry stored;
+      if (known == nullptr) {
+        FS_ASSIGN_OR_RETURN(
+            const std::string value,
+            kv_->Get(keys::kEntries, keys::Entry(folder, row.path), snapshot.get()));
+        FS_ASSIGN_OR_RETURN(stored, records::DecodeEntry(row.path, value));
+        if (stored.version != version) continue;
+      }
+      // What is remembered has its row still, so nothing took its place.
+      const Entry& entry = known != nullptr ? *known : stored;
+      bytes += kEntryOverhead + entry.path.bytes().size() + entry.content.refs.size() * kRefWeight;
+      if (leave_out && leave_out(entry)) continue;
+      if (known != nullptr) {
+        slice.entries.push_back(*known);
+      } else {
+        slice.entries.push_back(std::move(stored));
+      }
     }
     FS_RETURN_IF_ERROR(rows->status());
     return slice;
@@ -366,9 +393,10 @@ class KvMetadataStore final : public MetadataStore {
       info = folder.info;
     }
     KvBatch batch;
+    RecentCommit committed;
     if (writes > 0) {
       FS_ASSIGN_OR_RETURN(const uint64_t first, allocator_->Take(writes));
-      WriteChanges(request, plan, first, writes, info, batch);
+      committed = WriteChanges(request, plan, first, writes, info, batch);
     }
     result.outcomes = std::move(plan.outcomes);
     result.head_version = info.head_version;
@@ -386,11 +414,15 @@ class KvMetadataStore final : public MetadataStore {
     if (writes == 0) return false;
     absl::MutexLock lock(&folder.mutex);
     folder.info = info;
+    folder.recent.Add(std::move(committed));
     return true;
   }
 
-  void WriteChanges(const CommitRequest& request, CommitPlan& plan, uint64_t first, size_t writes,
-                    FolderInfo& info, KvBatch& batch) {
+  // The entries that are written, as they will be read.
+  RecentCommit WriteChanges(const CommitRequest& request, CommitPlan& plan, uint64_t first,
+                            size_t writes, FolderInfo& info, KvBatch& batch) {
+    RecentCommit committed;
+    committed.reserve(writes);
     const int64_t now = Nanoseconds(*clock_);
     const uint64_t last = first + writes - 1;
     uint64_t version = first;
@@ -415,10 +447,12 @@ class KvMetadataStore final : public MetadataStore {
       if (current.IsLive()) --info.live_entries;
       if (entry.IsLive()) ++info.live_entries;
       info.live_bytes += entry.content.size - current.content.size;
+      committed.push_back(std::move(entry));
       ++version;
     }
     info.head_version = last;
     batch.Put(keys::kFolders, keys::Folder(request.folder), records::Encode(info));
+    return committed;
   }
 
   void RememberBatch(const CommitRequest& request, const CommitResult& result, KvBatch& batch) {
@@ -452,7 +486,7 @@ class KvMetadataStore final : public MetadataStore {
 
 std::vector<std::pair<std::string, bool>> MetadataTables() {
   return {{"system", false},  {"incarnations", false}, {"folders", false}, {"batches", false},
-          {"entries", false}, {"changes", false},      {"history", false}, {"membership", false},
+          {"entries", false}, {"changes", false},      {"history", false}, {"membership", true},
           {"agents", false},  {"conflicts", false}};
 }
 

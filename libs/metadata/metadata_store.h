@@ -154,9 +154,11 @@ class MetadataStore {
   virtual absl::StatusOr<uint64_t> PublishedHead(FolderId folder) = 0;
 
   // The entries with versions in (after, published head], at most `max_entries` and about
-  // `max_bytes`; never ends between the two halves of a move.
-  virtual absl::StatusOr<ChangeSlice> ChangesSince(FolderId folder, uint64_t after,
-                                                   size_t max_entries, size_t max_bytes) = 0;
+  // `max_bytes`; never ends between the two halves of a move. Those for which `leave_out` is true
+  // count and are not in the slice; null: none is left out.
+  virtual absl::StatusOr<ChangeSlice> ChangesSince(
+      FolderId folder, uint64_t after, size_t max_entries, size_t max_bytes,
+      const std::function<bool(const Entry&)>& leave_out = nullptr) = 0;
 
   // NotFound when the path never had an entry; a tombstone is an answer.
   virtual absl::StatusOr<Entry> GetEntry(FolderId folder, const RelPath& path) = 0;
@@ -198,7 +200,7 @@ class MetadataStore {
 
 // The tables the store needs, in the order of its KvTable numbers from `first` on; the caller
 // appends its own (chunks) after them.
-std::vector<std::pair<std::string, bool /*large values*/>> MetadataTables();
+std::vector<std::pair<std::string, bool /*read by whole keys*/>> MetadataTables();
 
 // Opens the store on `kv` (not owned): refuses a newer format (FailedPrecondition), starts a
 // new incarnation, checks a sample of invariants.

@@ -9,6 +9,7 @@
 
 #include "libs/content/hasher.h"
 #include "libs/metadata/keys.h"
+#include "libs/metadata/recent_changes.h"
 
 namespace filesync {
 namespace {
@@ -231,6 +232,84 @@ TEST_F(MetadataStoreTest, ASliceSaysWhenItsCommitGoesOn) {
   Commit({File("a"), File("b"), File("c")});
   EXPECT_TRUE(store_->ChangesSince(folder_, 0, 2, 1 << 20)->more_of_commit);
   EXPECT_FALSE(store_->ChangesSince(folder_, 0, 3, 1 << 20)->more_of_commit);
+}
+
+TEST_F(MetadataStoreTest, WhatIsLeftOutCountsAllTheSame) {
+  Commit({File("a"), File("b"), File("c")});
+  for (int opened = 0; opened < 2; ++opened) {
+    const auto slice = store_->ChangesSince(
+        folder_, 0, 2, 1 << 20, [](const Entry& entry) { return entry.path == P("a"); });
+    ASSERT_EQ(slice->entries.size(), 1u);
+    EXPECT_EQ(slice->entries[0].path, P("b"));
+    EXPECT_EQ(slice->through, slice->entries[0].version);
+    EXPECT_TRUE(slice->more_of_commit);
+    Open();
+  }
+}
+
+TEST_F(MetadataStoreTest, SlicesAreTheSameFromMemoryAndFromTheStore) {
+  const auto first = Commit({Directory("d"), File("d/x"), File("y"), File("z")});
+  Change link = File("link");
+  link.entry.type = EntryType::kSymlink;
+  link.entry.content = Content();
+  link.entry.symlink_target = "y";
+  Change owned = File("y", first[2].version, 7);
+  owned.entry.attributes.owner = std::make_shared<const Owner>(Owner{"ann", "staff", 5, 6});
+  Change gone = Deletion("z", first[3].version);
+  gone.entry.moved_to = P("moved");
+  Change moved = File("moved");
+  moved.entry.moved_from = P("z");
+  Commit({link, owned, gone, moved});
+  Commit({File("d/x", first[1].version, 3)});
+  const auto slices = [&] {
+    std::vector<ChangeSlice> all;
+    for (const uint64_t after : {uint64_t{0}, first[1].version, first[3].version}) {
+      for (const size_t limit : {1, 3, 100}) {
+        all.push_back(*store_->ChangesSince(folder_, after, limit, 1 << 20));
+      }
+    }
+    return all;
+  };
+  const std::vector<ChangeSlice> memory = slices();
+  Open();  // a new one remembers nothing
+  const std::vector<ChangeSlice> stored = slices();
+  for (size_t i = 0; i < stored.size(); ++i) {
+    EXPECT_EQ(memory[i].through, stored[i].through);
+    EXPECT_EQ(memory[i].more_of_commit, stored[i].more_of_commit);
+    ASSERT_EQ(memory[i].entries.size(), stored[i].entries.size());
+    for (size_t k = 0; k < stored[i].entries.size(); ++k) {
+      const Entry& a = memory[i].entries[k];
+      const Entry& b = stored[i].entries[k];
+      EXPECT_TRUE(EqualState(a, b)) << b.path.ForPeople();
+      EXPECT_EQ(a.path, b.path);
+      EXPECT_EQ(a.version, b.version);
+      EXPECT_EQ(a.author, b.author);
+      EXPECT_EQ(a.committed_at_ns, b.committed_at_ns);
+      EXPECT_EQ(a.moved_to, b.moved_to);
+      EXPECT_EQ(a.moved_from, b.moved_from);
+    }
+  }
+}
+
+TEST(RecentChangesTest, FindsWhatIsRememberedAndForgetsTheOldest) {
+  RecentChanges recent;
+  uint64_t version = 0;
+  for (int commit = 0; commit < 100; ++commit) {
+    RecentCommit entries(1000);
+    for (Entry& entry : entries) entry.version = ++version;
+    ++version;  // another folder's
+    recent.Add(std::move(entries));
+  }
+  RecentChanges::View all = recent.After(0);
+  EXPECT_EQ(all.Find(1), nullptr);
+  EXPECT_EQ(all.Find(version - 1)->version, version - 1);
+  EXPECT_EQ(all.commit_last_version(), version - 1);
+  EXPECT_EQ(all.Find(version), nullptr);
+  RecentChanges::View last = recent.After(version - 2000);
+  EXPECT_EQ(last.Find(version - 1002)->version, version - 1002);
+  EXPECT_EQ(last.Find(version - 1001), nullptr) << "a gap";
+  EXPECT_EQ(last.Find(version - 1000)->version, version - 1000);
+  EXPECT_EQ(RecentChanges().After(0).Find(1), nullptr);
 }
 
 TEST_F(MetadataStoreTest, HistoryKeepsWhatWas) {

@@ -1,6 +1,7 @@
 #include "libs/paths/rel_path.h"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "libs/base/coding.h"
@@ -37,6 +38,25 @@ uint32_t Fold(uint32_t c) {
   return c;
 }
 
+// Where the two differ first; `size` when they don't. Paths share long beginnings, so words are
+// compared while they are equal.
+size_t Mismatch(const char* a, const char* b, size_t size) {
+  size_t at = 0;
+  while (at + sizeof(uint64_t) <= size) {
+    uint64_t x = 0;
+    uint64_t y = 0;
+    std::memcpy(&x, a + at, sizeof(x));
+    std::memcpy(&y, b + at, sizeof(y));
+    if (x != y) break;
+    at += sizeof(uint64_t);
+  }
+  while (at < size && a[at] == b[at]) ++at;
+  return at;
+}
+
+// Printable ASCII that stands for itself.
+bool IsPlainAscii(char c) { return c >= 0x20 && c < 0x7f && c != '%'; }
+
 void AppendEscaped(std::string& out, std::string_view bytes) {
   static constexpr char kDigits[] = "0123456789ABCDEF";
   for (const char c : bytes) {
@@ -50,6 +70,9 @@ void AppendEscaped(std::string& out, std::string_view bytes) {
 
 bool RelPath::IsReservedName(std::string_view name) {
   // Asked for every name that is seen, and mostly answered by the first letter.
+  if (!name.empty() && static_cast<uint8_t>(name.front()) < 0x80 && name.front() != '.') {
+    return false;
+  }
   size_t matched = 0;
   while (!name.empty()) {
     const CodePoint point = DecodeUtf8(name);
@@ -149,13 +172,14 @@ std::string RelPath::SortKey() const {
 
 std::strong_ordering operator<=>(const RelPath& a, const RelPath& b) {
   const size_t common = std::min(a.bytes_.size(), b.bytes_.size());
-  const auto [x, y] = std::mismatch(a.bytes_.begin(), a.bytes_.begin() + common, b.bytes_.begin());
-  if (x == a.bytes_.begin() + common) return a.bytes_.size() <=> b.bytes_.size();
+  const size_t at = Mismatch(a.bytes_.data(), b.bytes_.data(), common);
+  if (at == common) return a.bytes_.size() <=> b.bytes_.size();
   const auto rank = [](char c) { return c == '/' ? 0 : static_cast<int>(static_cast<uint8_t>(c)); };
-  return rank(*x) <=> rank(*y);
+  return rank(a.bytes_[at]) <=> rank(b.bytes_[at]);
 }
 
 std::string EscapeForPeople(std::string_view bytes) {
+  if (std::all_of(bytes.begin(), bytes.end(), IsPlainAscii)) return std::string(bytes);
   std::string text;
   text.reserve(bytes.size());
   while (!bytes.empty()) {

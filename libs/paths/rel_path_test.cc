@@ -61,6 +61,18 @@ TEST(RelPath, SortsAsADepthFirstWalk) {
   EXPECT_EQ(paths, (std::vector<RelPath>{P("a"), P("a/b"), P("a/b/c"), P("a!"), P("a.b"), P("b")}));
 }
 
+TEST(RelPath, SortsByWhereLongPathsDiffer) {
+  const std::string same = "a/long/path/that/many/have/in/common";
+  for (size_t length = 1; length <= same.size(); ++length) {
+    if (same[length - 1] == '/') continue;
+    const RelPath path = P(same.substr(0, length));
+    EXPECT_LT(path, P(path.bytes() + "/x"));
+    EXPECT_LT(P(path.bytes() + "/x"), P(path.bytes() + "!x"));
+    EXPECT_LT(P(path.bytes() + "!x"), P(path.bytes() + "\xff"));
+    EXPECT_EQ(path <=> P(path.bytes()), std::strong_ordering::equal);
+  }
+}
+
 TEST(RelPath, IsReadableAndHarmlessForPeople) {
   EXPECT_EQ(P("käse/東京").ForPeople(), "käse/東京");
   EXPECT_EQ(P("a\x1b[31m\n%").ForPeople(), "a%1B[31m%0A%25");

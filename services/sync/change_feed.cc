@@ -37,15 +37,17 @@ ChangeFeed::ChangeFeed(MetadataStore* metadata, ChunkStore* chunks, Options opti
       cursor_(options_.after) {}
 
 absl::StatusOr<std::optional<ChangeFeed::Message>> ChangeFeed::Next() {
-  FS_ASSIGN_OR_RETURN(
-      const ChangeSlice slice,
-      metadata_->ChangesSince(options_.folder, cursor_, options_.max_entries, options_.max_bytes));
+  FS_ASSIGN_OR_RETURN(const ChangeSlice slice,
+                      metadata_->ChangesSince(options_.folder, cursor_, options_.max_entries,
+                                              options_.max_bytes, [this](const Entry& entry) {
+                                                return entry.author == options_.agent_id &&
+                                                       own_.Contains(entry.version);
+                                              }));
   if (slice.through <= cursor_) return std::nullopt;
   Message message;
   v1::Changes& changes = message.changes;
   std::vector<const Entry*> sent;
   for (const Entry& entry : slice.entries) {
-    if (entry.author == options_.agent_id && own_.Contains(entry.version)) continue;
     ToProto(entry, changes.add_entries());
     sent.push_back(&entry);
     if (entry.version > first_head_) message.committed_at_ns = entry.committed_at_ns;

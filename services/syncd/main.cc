@@ -56,6 +56,7 @@ int Serve(const ServerConfig& config) {
 
 int main(int argc, char** argv) {
   filesync::KeepFreedBuffers();
+  filesync::CheckNoLockOrder();
   // gRPC writes to stderr by itself; what operators need is in this program's own log.
   setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   const filesync::CommandLine line = filesync::ParseCommandLine(argc, argv, std::cout, std::cerr);

@@ -85,13 +85,13 @@ absl::Status SyncServer::Parts::OpenStore(const ServerConfig& config) {
   FS_ASSIGN_OR_RETURN(data_directory, OpenDirectory(config.data));
   RocksDbOptions options;
   options.directory = store;
-  for (const auto& [name, large_values] : MetadataTables()) {
-    options.tables.push_back({name, large_values});
+  for (const auto& [name, by_key] : MetadataTables()) {
+    options.tables.push_back({.name = name, .by_key = by_key});
   }
   PackChunkStoreOptions chunk_options;
   chunk_options.directory = config.data + "/packs";
   chunk_options.chunks = static_cast<KvTable>(options.tables.size());
-  options.tables.push_back({"chunks", /*large_values=*/true});
+  options.tables.push_back({"chunks", /*large_values=*/true, /*by_key=*/true});
   chunk_options.packs = static_cast<KvTable>(options.tables.size());
   options.tables.push_back({"packs", /*large_values=*/false});
   FS_ASSIGN_OR_RETURN(kv, OpenRocksDbStore(options));

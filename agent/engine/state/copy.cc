@@ -36,8 +36,9 @@ absl::StatusOr<std::unique_ptr<State>> State::OpenCopy(const std::string& direct
 absl::Status State::CopyFrom(State& other) {
   std::lock_guard lock(mutex_);
   // A statement that was compiled for what is replaced may not be in use.
-  for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  for (const Prepared& prepared : statements_) sqlite3_finalize(prepared.statement);
   statements_.clear();
+  remotes_ = Remotes::kNotKnown;
   sqlite3_backup* backup = sqlite3_backup_init(db_, "main", other.db_, "main");
   if (backup == nullptr) return Error("cannot copy");
   sqlite3_backup_step(backup, -1);

@@ -2,7 +2,6 @@
 
 #include <sqlite3.h>
 
-#include <cstring>
 #include <iterator>
 
 #include "agent/engine/state/statement.h"
@@ -134,27 +133,49 @@ absl::Status State::CreateSchema() {
 }
 
 State::~State() {
-  for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+  for (const Prepared& prepared : statements_) sqlite3_finalize(prepared.statement);
   sqlite3_close(db_);
 }
 
 absl::Status State::Execute(const char* sql) {
   std::lock_guard lock(mutex_);
+  EndReading();
   if (sqlite3_exec(db_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) return Error("cannot write");
   return absl::OkStatus();
 }
 
 absl::StatusOr<State::Statement> State::Prepare(const char* sql) {
-  for (const auto& [text, statement] : statements_) {
-    if (std::strcmp(text, sql) == 0) return Statement(statement);
+  for (const Prepared& prepared : statements_) {
+    if (prepared.sql != sql) continue;
+    if (prepared.writes) EndReading();
+    return Statement(prepared.statement);
   }
   sqlite3_stmt* statement = nullptr;
   if (sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) !=
       SQLITE_OK) {
     return Error("cannot read");
   }
-  statements_.emplace_back(sqlite3_sql(statement), statement);
+  statements_.push_back({sql, statement, sqlite3_stmt_readonly(statement) == 0});
+  if (statements_.back().writes) EndReading();
   return Statement(statement);
+}
+
+State::Reading::Reading(State* state) : state_(state) {
+  state_->mutex_.lock();
+  // Within another one, or a transaction, there is one lock already.
+  if (sqlite3_get_autocommit(state_->db_) == 0) return;
+  state_->reading_ = state_->Execute("BEGIN").ok();
+}
+
+State::Reading::~Reading() {
+  state_->EndReading();
+  state_->mutex_.unlock();
+}
+
+void State::EndReading() {
+  // Nothing was written since it began, so there is nothing that could fail to be.
+  if (reading_) sqlite3_exec(db_, "COMMIT", nullptr, nullptr, nullptr);
+  reading_ = false;
 }
 
 State::Transaction::Transaction(State* state) : state_(state) {
@@ -163,7 +184,10 @@ State::Transaction::Transaction(State* state) : state_(state) {
 }
 
 State::Transaction::~Transaction() {
-  if (open_) (void)state_->Execute("ROLLBACK");
+  if (open_) {
+    (void)state_->Execute("ROLLBACK");
+    state_->remotes_ = Remotes::kNotKnown;
+  }
   state_->mutex_.unlock();
 }
 
@@ -318,6 +342,16 @@ absl::StatusOr<std::vector<BaseRow>> State::BasePage(const std::optional<RelPath
   return ReadBaseRows(statement);
 }
 
+absl::StatusOr<std::vector<BaseRow>> State::BasePageBelow(const RelPath& directory,
+                                                          const RelPath& after, size_t limit) {
+  if (directory.IsRoot()) return BasePage(after, limit);
+  std::lock_guard lock(mutex_);
+  static const std::string kSql = Select("WHERE path > ?1 AND path < ?2 ORDER BY path LIMIT ?3");
+  STATE_PREPARE(statement, kSql.c_str());
+  statement.Blob(after.SortKey()).Blob(directory.SortKey() + '\1').Int(limit);
+  return ReadBaseRows(statement);
+}
+
 absl::StatusOr<std::optional<BaseRow>> State::BaseByInode(uint64_t device, uint64_t inode) {
   std::lock_guard lock(mutex_);
   static const std::string kSql = Select("WHERE inode = ?1 AND device = ?2 LIMIT 1");
@@ -395,71 +429,6 @@ absl::StatusOr<uint64_t> State::DropBases(
     after = page.back().entry.path;
   }
 }
-
-absl::StatusOr<std::optional<Entry>> State::GetRemote(const RelPath& path) {
-  std::lock_guard lock(mutex_);
-  STATE_PREPARE(statement, "SELECT entry FROM remote WHERE path = ?1");
-  statement.Blob(path.SortKey());
-  switch (statement.Step()) {
-    case SQLITE_ROW: {
-      FS_ASSIGN_OR_RETURN(Entry entry, DecodeEntry(statement.Bytes(0)));
-      return std::optional<Entry>(std::move(entry));
-    }
-    case SQLITE_DONE:
-      return std::optional<Entry>();
-    default:
-      return Error("cannot read a remote entry");
-  }
-}
-
-absl::Status State::PutRemote(const Entry& entry) {
-  std::lock_guard lock(mutex_);
-  STATE_PREPARE(statement, "INSERT OR REPLACE INTO remote VALUES (?1, ?2)");
-  statement.Blob(entry.path.SortKey()).Blob(EncodeEntry(entry));
-  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot write a remote entry");
-}
-
-absl::Status State::DeleteRemote(const RelPath& path) {
-  std::lock_guard lock(mutex_);
-  STATE_PREPARE(statement, "DELETE FROM remote WHERE path = ?1");
-  statement.Blob(path.SortKey());
-  return statement.Step() == SQLITE_DONE ? absl::OkStatus() : Error("cannot delete");
-}
-
-absl::Status State::DeleteRemoteUpTo(const RelPath& path, uint64_t version) {
-  FS_ASSIGN_OR_RETURN(const std::optional<Entry> known, GetRemote(path));
-  if (!known.has_value() || known->version > version) return absl::OkStatus();
-  return DeleteRemote(path);
-}
-
-absl::StatusOr<std::vector<RelPath>> State::RemotePage(const std::optional<RelPath>& after,
-                                                       size_t limit) {
-  std::lock_guard lock(mutex_);
-  STATE_PREPARE(statement, "SELECT path FROM remote WHERE path > ?1 ORDER BY path LIMIT ?2");
-  statement.Blob(after.has_value() ? after->SortKey() : "").Int(limit);
-  std::vector<RelPath> paths;
-  while (true) {
-    const int code = statement.Step();
-    if (code == SQLITE_DONE) return paths;
-    if (code != SQLITE_ROW) return Error("cannot read remote entries");
-    FS_ASSIGN_OR_RETURN(RelPath path, RelPath::FromSortKey(statement.Bytes(0)));
-    paths.push_back(std::move(path));
-  }
-}
-
-absl::StatusOr<uint64_t> State::CountRemote() {
-  std::lock_guard lock(mutex_);
-  STATE_PREPARE(statement, "SELECT COUNT(*) FROM remote");
-  if (statement.Step() != SQLITE_ROW) return Error("cannot count remote entries");
-  return statement.Number(0);
-}
-
-absl::StatusOr<bool> State::HasRemoteBelow(const RelPath& directory) {
-  FS_ASSIGN_OR_RETURN(const std::vector<RelPath> next, RemotePage(directory, 1));
-  return !next.empty() && next.front().IsAtOrBelow(directory);
-}
-
-absl::Status State::DropAllRemotes() { return Execute("DELETE FROM remote; DELETE FROM ignored"); }
 
 absl::StatusOr<Cursor> State::GetCursor() {
   FS_ASSIGN_OR_RETURN(const auto value, GetMeta("cursor"));

@@ -100,6 +100,19 @@ class State {
     bool open_ = true;
   };
 
+  // In its lifetime many rows are read in a row, under one lock of the file instead of one each.
+  // It changes nothing else: a write, or a Transaction, ends that lock and goes as it always does.
+  class Reading {
+   public:
+    explicit Reading(State* state);
+    ~Reading();
+    Reading(const Reading&) = delete;
+    Reading& operator=(const Reading&) = delete;
+
+   private:
+    State* state_;
+  };
+
   // Small settings by name: agent id, root identity, counters.
   absl::StatusOr<std::optional<std::string>> GetMeta(std::string_view key);
   absl::Status SetMeta(std::string_view key, std::string_view value);
@@ -111,6 +124,9 @@ class State {
   absl::StatusOr<std::vector<BaseRow>> BaseTree(const RelPath& directory);
   // Rows in path order from after `after` on (nullopt: from the start), at most `limit`.
   absl::StatusOr<std::vector<BaseRow>> BasePage(const std::optional<RelPath>& after, size_t limit);
+  // The same of what is below `directory`, from after `after` on, which is at or below it.
+  absl::StatusOr<std::vector<BaseRow>> BasePageBelow(const RelPath& directory, const RelPath& after,
+                                                     size_t limit);
   // Some row with this inode; nullopt when none.
   absl::StatusOr<std::optional<BaseRow>> BaseByInode(uint64_t device, uint64_t inode);
   // The rows of all names of this inode.
@@ -185,6 +201,10 @@ class State {
   absl::Status CreateSchema();
   absl::StatusOr<Statement> Prepare(const char* sql);
   absl::Status Error(std::string_view what) const;
+  // Before anything is written.
+  void EndReading();
+  // There is no remote entry at all: so it is most of the time, and need not be looked up.
+  bool HasNoRemotes();
   static absl::StatusOr<IgnoredRow> ReadIgnoredRow(Statement& statement);
   static absl::StatusOr<BaseRow> ReadBaseRow(Statement& statement);
   absl::StatusOr<std::vector<BaseRow>> ReadBaseRows(Statement& statement);
@@ -192,7 +212,18 @@ class State {
   // Recursive, because a thread that holds a Transaction goes on calling.
   std::recursive_mutex mutex_;
   sqlite3* db_;
-  std::vector<std::pair<const char*, sqlite3_stmt*>> statements_;
+  // By the address of their text, which is a constant.
+  struct Prepared {
+    const char* sql;
+    sqlite3_stmt* statement;
+    bool writes;
+  };
+  std::vector<Prepared> statements_;
+  bool reading_ = false;
+  // kSome may be out of date. kNone is not: whoever writes rows comes through here.
+  enum class Remotes : uint8_t { kNotKnown, kNone, kSome };
+  Remotes remotes_ = Remotes::kNotKnown;
+  int asked_of_remotes_ = 0;  // since it was found out
 };
 
 }  // namespace filesync

@@ -106,6 +106,93 @@ TEST_F(StateTest, BasesKeepAttributesAndHowTheyStoodHere) {
   EXPECT_TRUE(SameAttributes((*back)->local.attributes, row.local.attributes));
 }
 
+TEST_F(StateTest, PagesHoldWhatIsBelowADirectory) {
+  const auto state = State::Open(Path());
+  ASSERT_TRUE(state.ok());
+  for (const char* path : {"a", "b", "b/1", "b/2", "b/2/x", "b!", "b0", "c"}) {
+    BaseRow row;
+    row.entry = File(path);
+    ASSERT_TRUE((*state)->PutBase(row).ok());
+  }
+  const auto below = [&](const char* directory, const char* after, size_t limit) {
+    std::vector<std::string> paths;
+    const std::vector<BaseRow> rows =
+        (*state)
+            ->BasePageBelow(RelPath::Parse(directory).value(), RelPath::Parse(after).value(), limit)
+            .value();
+    for (const BaseRow& row : rows) paths.push_back(row.entry.path.bytes());
+    return paths;
+  };
+  using Paths = std::vector<std::string>;
+  EXPECT_EQ(below("b", "b", 9), (Paths{"b/1", "b/2", "b/2/x"}));
+  EXPECT_EQ(below("b", "b/1", 1), (Paths{"b/2"}));
+  EXPECT_EQ(below("b", "b/2/x", 9), Paths());
+  EXPECT_EQ(below("a", "a", 9), Paths());
+  EXPECT_EQ(below("", "b/2/x", 9), (Paths{"b!", "b0", "c"}));
+}
+
+TEST_F(StateTest, WritesWhileReadingAreTheirOwn) {
+  const auto state = State::Open(Path());
+  ASSERT_TRUE(state.ok());
+  const auto other = State::OpenReadOnly(Path());
+  ASSERT_TRUE(other.ok());
+  const State::Reading reading(state->get());
+  EXPECT_EQ((*state)->CountBase()->entries, 0U);
+  BaseRow row;
+  row.entry = File("a");
+  ASSERT_TRUE((*state)->PutBase(row).ok());
+  // Seen by others, so it does not wait for the end of the reading.
+  EXPECT_EQ((*other)->CountBase()->entries, 1U);
+  const State::Reading again(state->get());
+  EXPECT_TRUE((*state)->GetBase(row.entry.path)->has_value());
+  {
+    State::Transaction transaction(state->get());
+    const State::Reading within(state->get());
+    ASSERT_TRUE((*state)->DeleteBase(row.entry.path).ok());
+  }
+  EXPECT_EQ((*other)->CountBase()->entries, 1U);
+  {
+    State::Transaction transaction(state->get());
+    ASSERT_TRUE((*state)->DeleteBase(row.entry.path).ok());
+    ASSERT_TRUE(transaction.Commit().ok());
+  }
+  EXPECT_EQ((*other)->CountBase()->entries, 0U);
+}
+
+TEST_F(StateTest, RemoteEntriesAreFoundHoweverTheyCameAndWent) {
+  const Entry a = File("a");
+  const Entry b = File("b");
+  {
+    const auto state = State::Open(Path());
+    ASSERT_TRUE(state.ok());
+    EXPECT_FALSE((*state)->GetRemote(a.path)->has_value());
+    ASSERT_TRUE((*state)->PutRemote(a).ok());
+    EXPECT_TRUE((*state)->GetRemote(a.path)->has_value());
+  }
+  const auto state = State::Open(Path());
+  ASSERT_TRUE(state.ok());
+  EXPECT_TRUE((*state)->GetRemote(a.path)->has_value());
+  {
+    State::Transaction transaction(state->get());
+    ASSERT_TRUE((*state)->DeleteRemoteUpTo(a.path, a.version).ok());
+    // Often enough for it to notice that there are none.
+    for (int i = 0; i < 1000; ++i) EXPECT_FALSE((*state)->GetRemote(a.path)->has_value());
+  }
+  EXPECT_TRUE((*state)->GetRemote(a.path)->has_value()) << "it was rolled back";
+  ASSERT_TRUE((*state)->DropAllRemotes().ok());
+  for (int i = 0; i < 1000; ++i) EXPECT_FALSE((*state)->GetRemote(a.path)->has_value());
+  {
+    State::Transaction transaction(state->get());
+    ASSERT_TRUE((*state)->PutRemote(b).ok());
+    EXPECT_TRUE((*state)->GetRemote(b.path)->has_value());
+  }
+  EXPECT_FALSE((*state)->GetRemote(b.path)->has_value());
+  ASSERT_TRUE((*state)->PutRemote(b).ok());
+  EXPECT_TRUE((*state)->GetRemote(b.path)->has_value());
+  ASSERT_TRUE((*state)->DeleteRemote(b.path).ok());
+  EXPECT_FALSE((*state)->GetRemote(b.path)->has_value());
+}
+
 constexpr char kNoHeld[] = "DROP TABLE held;";
 constexpr char kNoAttributes[] =
     "ALTER TABLE base DROP COLUMN attributes; ALTER TABLE base DROP COLUMN local_mode;"
