@@ -7,6 +7,7 @@
 #include "libs/chunking/fast_cdc.h"
 #include "libs/content/frame.h"
 #include "libs/paths/utf8.h"
+#include "libs/wire/parse.h"
 
 namespace filesync {
 namespace {
@@ -16,21 +17,6 @@ constexpr int64_t kMaxTimeNs = 9'200'000'000'000'000'000;
 constexpr uint32_t kModeBits = 0777;
 
 std::string Bytes(std::string_view bytes) { return std::string(bytes); }
-
-absl::StatusOr<ChunkId> ParseChunkId(std::string_view bytes) {
-  const auto id = ChunkId::FromBytes(bytes);
-  if (!id.has_value()) return InvalidArgument("a chunk id has {} bytes, not 32", bytes.size());
-  return *id;
-}
-
-absl::StatusOr<RelPath> ParsePath(std::string_view bytes, std::string_view what) {
-  absl::StatusOr<RelPath> path = RelPath::Parse(bytes);
-  if (!path.ok()) {
-    return InvalidArgument("{} \"{}\": {}", what, EscapeForPeople(bytes.substr(0, 256)),
-                           ToStd(path.status().message()));
-  }
-  return path;
-}
 
 absl::Status CheckTime(int64_t ns, std::string_view what) {
   if (ns >= -kMaxTimeNs && ns <= kMaxTimeNs) return absl::OkStatus();
@@ -217,6 +203,21 @@ absl::StatusOr<RejectReason> ParseReason(v1::RejectReason reason) {
 
 }  // namespace
 
+absl::StatusOr<ChunkId> ParseChunkId(std::string_view bytes) {
+  const auto id = ChunkId::FromBytes(bytes);
+  if (!id.has_value()) return InvalidArgument("a chunk id has {} bytes, not 32", bytes.size());
+  return *id;
+}
+
+absl::StatusOr<RelPath> ParsePath(std::string_view bytes, std::string_view what) {
+  absl::StatusOr<RelPath> path = RelPath::Parse(bytes);
+  if (!path.ok()) {
+    return InvalidArgument("{} \"{}\": {}", what, EscapeForPeople(bytes.substr(0, 256)),
+                           ToStd(path.status().message()));
+  }
+  return path;
+}
+
 void ToProto(const Content& content, v1::Content* proto) {
   proto->set_size(content.size);
   proto->set_average_size(content.average_size);
@@ -393,86 +394,6 @@ absl::StatusOr<Incarnation> FromProto(const v1::Incarnation& proto) {
                            kIncarnationIdBytes);
   }
   return Incarnation{proto.id(), proto.first_version()};
-}
-
-void ToProto(const StoredChunk& chunk, v1::PackedChunk* proto) {
-  proto->set_id(Bytes(chunk.id.bytes()));
-  proto->set_kind(chunk.kind == ChunkKind::kList ? v1::CHUNK_KIND_LIST : v1::CHUNK_KIND_DATA);
-  absl::CopyCordToString(chunk.frame, proto->mutable_frame());
-}
-
-absl::StatusOr<StoredChunk> FromProto(v1::PackedChunk&& proto) {
-  absl::Cord frame(std::move(*proto.mutable_frame()));
-  return FromProto(proto, std::move(frame));
-}
-
-absl::StatusOr<StoredChunk> FromProto(const v1::PackedChunk& proto, absl::Cord frame) {
-  StoredChunk chunk;
-  FS_ASSIGN_OR_RETURN(chunk.id, ParseChunkId(proto.id()));
-  switch (proto.kind()) {
-    case v1::CHUNK_KIND_DATA:
-      chunk.kind = ChunkKind::kData;
-      break;
-    case v1::CHUNK_KIND_LIST:
-      chunk.kind = ChunkKind::kList;
-      break;
-    default:
-      return InvalidArgument("unknown chunk kind {}", static_cast<int>(proto.kind()));
-  }
-  if (frame.size() > kMaxFrameSize) {
-    return InvalidArgument("a frame of {} bytes, more than {}", frame.size(), kMaxFrameSize);
-  }
-  chunk.frame = std::move(frame);
-  return chunk;
-}
-
-void ToProto(const UpcomingPart& part, v1::UpcomingPart* proto) {
-  proto->set_transfer(part.transfer);
-  proto->set_path(Bytes(part.path.bytes()));
-  proto->set_size(part.size);
-  proto->set_first(part.first);
-  for (const ChunkRef& ref : part.chunks) {
-    v1::ChunkRef* out = proto->add_chunks();
-    out->set_id(Bytes(ref.id.bytes()));
-    out->set_size(ref.size);
-  }
-}
-
-absl::StatusOr<UpcomingPart> FromProto(const v1::UpcomingPart& proto) {
-  UpcomingPart part;
-  if (proto.transfer() == 0) return InvalidArgument("upcoming content of no transfer");
-  if (static_cast<size_t>(proto.chunks_size()) > kMaxIdsPerMessage) {
-    return InvalidArgument("{} chunks of upcoming content, more than {}", proto.chunks_size(),
-                           kMaxIdsPerMessage);
-  }
-  FS_ASSIGN_OR_RETURN(part.path, ParsePath(proto.path(), "upcoming path"));
-  if (part.path.IsRoot()) return InvalidArgument("upcoming content has no path");
-  part.transfer = proto.transfer();
-  part.size = proto.size();
-  part.first = proto.first();
-  part.chunks.reserve(proto.chunks_size());
-  for (const v1::ChunkRef& ref : proto.chunks()) {
-    if (ref.size() == 0 || ref.size() > kMaxChunkSize) {
-      return InvalidArgument("a chunk of upcoming content has {} bytes", ref.size());
-    }
-    FS_ASSIGN_OR_RETURN(const ChunkId id, ParseChunkId(ref.id()));
-    part.chunks.push_back({id, ref.size()});
-  }
-  return part;
-}
-
-absl::StatusOr<std::vector<ChunkId>> ChunkIdsFromProto(
-    const google::protobuf::RepeatedPtrField<std::string>& ids) {
-  if (static_cast<size_t>(ids.size()) > kMaxIdsPerMessage) {
-    return InvalidArgument("{} ids in one message, more than {}", ids.size(), kMaxIdsPerMessage);
-  }
-  std::vector<ChunkId> result;
-  result.reserve(ids.size());
-  for (const std::string& bytes : ids) {
-    FS_ASSIGN_OR_RETURN(const ChunkId id, ParseChunkId(bytes));
-    result.push_back(id);
-  }
-  return result;
 }
 
 absl::StatusOr<HelloFields> FromProto(const v1::Hello& proto) {

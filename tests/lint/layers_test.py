@@ -19,6 +19,9 @@ LAYERS = [
     ["services", "agent"],
     ["tests"],
 ]
+# What of the agent knows gRPC.
+GRPC_LINK = ["agent/engine/grpc_link.cc", "agent/engine/grpc_transfers.h",
+             "agent/engine/grpc_transfers.cc", "agent/engine/active_calls.h"]
 # Headers of a dependency, and the only folders that may see them.
 FENCES = {
     r"rocksdb/": ["libs/kv", "libs/chunk_store"],
@@ -27,10 +30,10 @@ FENCES = {
     r"prometheus/|spdlog/": ["libs/telemetry"],
     r"httplib\.h": ["libs/wire"],
     r"CLI/": ["agent/cli", "services/syncd"],
-    r"grpcpp/|grpc/": ["libs/wire", "services", "agent/engine/grpc_link.cc"],
+    r"grpcpp/|grpc/": ["libs/wire", "services", *GRPC_LINK],
     r"filesync/storage/": ["libs/metadata"],
     r"filesync/control/": ["agent/cli"],
-    r"filesync/v1/": ["libs/wire", "services", "agent/engine/grpc_link.cc"],
+    r"filesync/v1/": ["libs/wire", "services", *GRPC_LINK],
 }
 TOP_LEVEL = {
     "CMakeLists.txt", "CMakePresets.json", "protos", "services", "agent", "libs", "deploy", "docs",
