@@ -18,8 +18,7 @@ namespace filesync {
 
 // DownloadChunks: each buffer is for ParseDownload.
 std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>> StartDownload(
-    grpc::Channel* channel, grpc::ClientContext* context,
-    const v1::DownloadChunksRequest& request);
+    grpc::Channel* channel, grpc::ClientContext* context, const v1::DownloadChunksRequest& request);
 
 // What an upload works with; all of it outlives the upload.
 struct UploadDependencies {

@@ -157,7 +157,8 @@ TEST_P(ChunkStoreTest, VisitsAllInOrderUntilToldToStop) {
       seen.begin(), seen.end(), expected.begin(), expected.end(),
       [](const auto& a, const auto& b) { return a.first == b.first && a.second == b.second; }));
   int visits = 0;
-  ASSERT_TRUE(store().ForEach([&](const ChunkId&, const absl::Cord&) { return ++visits < 5; }).ok());
+  ASSERT_TRUE(
+      store().ForEach([&](const ChunkId&, const absl::Cord&) { return ++visits < 5; }).ok());
   EXPECT_EQ(visits, 5);
 }
 

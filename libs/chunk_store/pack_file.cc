@@ -52,7 +52,8 @@ absl::Status PackFile::WriteAt(uint64_t offset, const std::vector<std::string_vi
       const std::string_view rest = i == next ? pieces[i].substr(skip) : pieces[i];
       vectors[count] = {const_cast<char*>(rest.data()), rest.size()};
     }
-    ssize_t wrote = pwritev(fd_.get(), vectors, static_cast<int>(count), static_cast<off_t>(offset));
+    ssize_t wrote =
+        pwritev(fd_.get(), vectors, static_cast<int>(count), static_cast<off_t>(offset));
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) return Failed(WriteError(errno, "writing a chunk pack"));
     offset += static_cast<uint64_t>(wrote);

@@ -61,7 +61,8 @@ TEST(Frame, RefusesLies) {
   huge[1] = '\x7f';
   EXPECT_TRUE(absl::IsDataLoss(DecodeFrame(absl::Cord(huge)).status()));
   EXPECT_TRUE(absl::IsDataLoss(DecodeFrame(absl::Cord()).status()));
-  EXPECT_TRUE(absl::IsDataLoss(DecodeFrame(absl::Cord(std::string("\x09\0\0\0\x01x", 6))).status()));
+  EXPECT_TRUE(
+      absl::IsDataLoss(DecodeFrame(absl::Cord(std::string("\x09\0\0\0\x01x", 6))).status()));
   // A frame that decompresses to more than it declares.
   std::string bomb = EncodeFrame(Repeated("x", 100'000));
   bomb[2] = 0, bomb[3] = 0, bomb[4] = 10;
@@ -99,8 +100,8 @@ absl::Cord InPieces(std::string_view bytes, size_t size) {
 
 TEST(FrameTest, PiecesMakeNoDifference) {
   const std::string noise = RandomBytes(100'000);
-  for (const std::string& plain : {std::string(), std::string("hello"), noise,
-                                   std::string(100'000, 'x')}) {
+  for (const std::string& plain :
+       {std::string(), std::string("hello"), noise, std::string(100'000, 'x')}) {
     const std::string frame = EncodeFrame(plain);
     const ChunkId id = HashChunk(ChunkKind::kData, plain);
     for (const size_t size : {1, 3, 5, 777, 16 << 10, 40'000, 200'000}) {

@@ -19,9 +19,8 @@
 
 namespace filesync {
 
-class UploadStream final
-    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
-      public std::enable_shared_from_this<UploadStream> {
+class UploadStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+                           public std::enable_shared_from_this<UploadStream> {
  public:
   // `dependencies` must outlive the stream.
   static UploadStream* Start(const ChunkDependencies* dependencies,
