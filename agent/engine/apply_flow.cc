@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kRoundsInProgress = 3;
 // A commit with moves is collected up to this many entries before it is applied.
 constexpr size_t kMostJoined = 250'000;
+// The state is kept from others for so many at a time.
+constexpr size_t kEntriesPerReading = 1000;
 
 bool HasMoves(const RemoteSlice& slice) {
   return std::any_of(slice.entries.begin(), slice.entries.end(), [](const Entry& entry) {
@@ -119,9 +121,11 @@ bool ApplyFlow::StartSlice() {
   // Wherever it went, what was held of it is settled.
   for (const RelPath& path : *moved) gate_->Forget(path);
   round->items.reserve(slice.entries.size());
-  {
+  for (size_t next = 0; next < slice.entries.size();) {
     const State::Reading reading(context_->state);
-    for (const Entry& entry : slice.entries) {
+    const size_t end = std::min(slice.entries.size(), next + kEntriesPerReading);
+    for (; next < end; ++next) {
+      const Entry& entry = slice.entries[next];
       if (!moved->contains(entry.path)) PlanEntry(entry, *round);
     }
   }

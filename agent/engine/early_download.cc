@@ -12,8 +12,12 @@ namespace {
 // More at a time would cost disk space for what may never be committed.
 constexpr size_t kMostFiles = 4;
 // Who falls so far behind fetches the rest when it is committed.
-constexpr size_t kMostChunksQueued = 16'384;
+constexpr size_t kMostChunksQueued = 128 << 10;
+// Fetched in one go.
+constexpr size_t kChunksPerTurn = 128;
 constexpr absl::Duration kForgetAfter = absl::Minutes(10);
+// Who sends is heard of more often.
+constexpr absl::Duration kIdleAfter = absl::Minutes(1);
 
 }  // namespace
 
@@ -29,31 +33,48 @@ void EarlyDownload::Take(const std::string& agent_id, UpcomingPart part) {
   holds_some_ = true;
   last_news_ = context_->clock->Now();
   const Key key(agent_id, part.transfer);
-  absl::MutexLock lock(&mutex_);
-  if (queued_chunks_ + part.chunks.size() > kMostChunksQueued) return;
-  queued_chunks_ += part.chunks.size();
-  if (!queued_.empty() && queued_.back().first == key &&
-      part.first == queued_.back().second.first + queued_.back().second.chunks.size()) {
-    std::vector<ChunkRef>& chunks = queued_.back().second.chunks;
-    chunks.insert(chunks.end(), part.chunks.begin(), part.chunks.end());
-    return;
-  }
-  queued_.emplace_back(key, std::move(part));
-  lane_->Schedule([this, folder = context_->welcome->folder] { FetchQueued(folder); });
-}
-
-void EarlyDownload::FetchQueued(FolderId folder) {
-  std::vector<std::pair<Key, UpcomingPart>> parts;
   {
     absl::MutexLock lock(&mutex_);
-    parts = std::exchange(queued_, {});
-    queued_chunks_ = 0;
+    if (queued_chunks_ + part.chunks.size() > kMostChunksQueued) return;
+    queued_chunks_ += part.chunks.size();
+    UpcomingPart* const last = queued_.empty() ? nullptr : &queued_.back().second;
+    if (last != nullptr && queued_.back().first == key &&
+        last->first + last->chunks.size() == part.first &&
+        last->chunks.size() + part.chunks.size() <= kChunksPerTurn) {
+      last->chunks.insert(last->chunks.end(), part.chunks.begin(), part.chunks.end());
+    } else {
+      queued_.emplace_back(key, std::move(part));
+    }
+    if (std::exchange(scheduled_, true)) return;
   }
-  for (const auto& [key, part] : parts) Fetch(folder, key, part);
+  ScheduleNext(context_->welcome->folder);
+}
+
+// A part at a time, so that what was committed meanwhile gets its turn.
+void EarlyDownload::ScheduleNext(FolderId folder) {
+  lane_->Schedule([this, folder] { FetchNext(folder); });
+}
+
+void EarlyDownload::FetchNext(FolderId folder) {
+  const uint64_t generation = generation_;
+  std::optional<std::pair<Key, UpcomingPart>> next;
+  bool more = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!queued_.empty()) {
+      next = std::move(queued_.front());
+      queued_.pop_front();
+      queued_chunks_ -= next->second.chunks.size();
+    }
+    more = scheduled_ = !queued_.empty();
+  }
+  if (next.has_value()) Fetch(folder, next->first, next->second, generation);
+  if (more) ScheduleNext(folder);
 }
 
 void EarlyDownload::DropAll() {
   if (!std::exchange(holds_some_, false)) return;
+  ++generation_;
   {
     absl::MutexLock lock(&mutex_);
     queued_.clear();
@@ -66,11 +87,19 @@ void EarlyDownload::Tick() {
   if (holds_some_ && context_->clock->Now() - last_news_ > kForgetAfter) DropAll();
 }
 
+// What was never committed makes room for what is sent now.
+void EarlyDownload::ForgetIdle() {
+  const absl::Time now = context_->clock->Now();
+  std::erase_if(files_, [&](const auto& file) { return now - file.second.heard > kIdleAfter; });
+}
+
 bool EarlyDownload::Begin(const Key& key, const UpcomingPart& part) {
   files_.erase(key);
+  if (files_.size() >= kMostFiles) ForgetIdle();
   if (files_.size() >= kMostFiles) return false;
-  // Where there is no room, the commit is what says so.
-  absl::StatusOr<std::unique_ptr<StagedFile>> staged = context_->location->Stage(part.size);
+  // Nothing is reserved, as it may never be committed; and what is sure to come has as much room.
+  absl::StatusOr<std::unique_ptr<StagedFile>> staged =
+      context_->location->StageSparse(2 * part.size);
   if (!staged.ok()) return false;
   File& file = files_[key];
   file.path = part.path;
@@ -79,21 +108,31 @@ bool EarlyDownload::Begin(const Key& key, const UpcomingPart& part) {
   return true;
 }
 
-void EarlyDownload::Fetch(FolderId folder, const Key& key, const UpcomingPart& part) {
+void EarlyDownload::Fetch(FolderId folder, const Key& key, const UpcomingPart& part,
+                          uint64_t generation) {
   if (part.first == 0 && !Begin(key, part)) return;
   const auto found = files_.find(key);
   // Where something in between was left out, the beginning is all there is.
   if (found == files_.end() || found->second.chunks.size() != part.first) return;
   File& file = found->second;
+  file.heard = context_->clock->Now();
   std::vector<ChunkId> ids;
   ids.reserve(part.chunks.size());
   for (const ChunkRef& ref : part.chunks) ids.push_back(ref.id);
   absl::Status appended;
   (void)context_->link->Download(folder, ids, [&](size_t index, const absl::Cord& frame) {
-    return appended = Append(file, part.chunks[index], frame);
+    appended = generation == generation_ ? Append(file, part.chunks[index], frame)
+                                         : Cancelled("nobody wants it any more");
+    return appended;
   });
   // It may end anywhere.
   if (!appended.ok()) files_.erase(found);
+}
+
+bool EarlyDownload::GiveWay() {
+  const bool some = !files_.empty();
+  files_.clear();
+  return some;
 }
 
 absl::Status EarlyDownload::Append(File& file, const ChunkRef& ref, const absl::Cord& frame) {

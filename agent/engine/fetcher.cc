@@ -28,8 +28,9 @@ class Fetcher::Assembly {
   absl::Status Plan(const ListReader& lists, const InlineChunks& inline_chunks) {
     inline_ = &inline_chunks;
     FS_ASSIGN_OR_RETURN(chunks_, DataChunks(item_->entry.content, lists));
+    const uint64_t data = FindZeros();
     uint64_t done = 0;
-    if (!TakeBegun(&done)) FS_RETURN_IF_ERROR(Stage());
+    if (!TakeBegun(&done)) FS_RETURN_IF_ERROR(Stage(data));
     context_->progress.Begin(TransferDirection::kDown, item_->entry.path, item_->entry.content.size,
                              done);
     if (!item_->source.has_value()) return absl::OkStatus();
@@ -135,7 +136,8 @@ class Fetcher::Assembly {
   // Known by its name: it is neither fetched nor written.
   bool IsZeros(const ChunkRef& ref) const { return zeros_.has_value() && ref == *zeros_; }
 
-  absl::Status Stage() {
+  // How many bytes are no holes.
+  uint64_t FindZeros() {
     const Content& content = item_->entry.content;
     uint64_t data = content.size;
     if (ChunkSizes::IsValidAverage(content.average_size)) {
@@ -143,9 +145,18 @@ class Fetcher::Assembly {
       const auto holes = static_cast<uint64_t>(std::count(chunks_.begin(), chunks_.end(), *zeros_));
       data -= std::min(data, holes * zeros_->size);
     }
+    return data;
+  }
+
+  absl::Status Stage(uint64_t data) {
     Location& location = *context_->location;
-    FS_ASSIGN_OR_RETURN(item_->staged,
-                        data == content.size ? location.Stage(data) : location.StageSparse(data));
+    const auto stage = [&] {
+      return data == item_->entry.content.size ? location.Stage(data) : location.StageSparse(data);
+    };
+    absl::StatusOr<std::unique_ptr<StagedFile>> staged = stage();
+    // What was committed goes before what was not.
+    if (!staged.ok() && early_ != nullptr && early_->GiveWay()) staged = stage();
+    FS_ASSIGN_OR_RETURN(item_->staged, std::move(staged));
     return absl::OkStatus();
   }
 

@@ -143,7 +143,8 @@ bool Installer::RemoveDeletable(const RelPath& directory) {
 Installed Installer::Install(const Situation& situation, const Entry& target, StagedFile* staged) {
   Installed installed = TryInstall(situation, target, staged);
   const bool parent_was_known = !parent_.IsRoot() && target.path.Parent() == parent_;
-  if (installed.kind != Installed::Kind::kFailed || situation.present() || !parent_was_known) {
+  if (installed.kind != Installed::Kind::kFailed || !absl::IsNotFound(installed.status) ||
+      situation.present() || !parent_was_known) {
     return installed;
   }
   // The directory may have gone since something else was put into it.

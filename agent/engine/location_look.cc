@@ -65,6 +65,7 @@ ObserverEvents LocationSync::MakeObserverEvents() {
 // meets it.
 void LocationSync::HandleRuleChanges() {
   for (const RelPath& directory : filters_.TakeChanged()) {
+    apply_->early().DropAll();
     log_->Info("{}: the ignore rules of {} changed", directory_->description(),
                directory.IsRoot() ? "the root" : directory.ForPeople());
     if (absl::Status shown = Unshelve(context_, directory); !shown.ok()) context_.halt = shown;

@@ -121,6 +121,7 @@ void LocationSync::Reconfigure(LocationSyncOptions options) {
       if (absl::Status released = ReleaseHeldByBrake(); !released.ok()) context_.halt = released;
     }
     filters_.Replace(std::move(options.filters));
+    apply_->early().DropAll();
     // Another policy may settle what is held.
     for (const auto& [path, failure] : context_.failures.all()) context_.Dirty(path);
   });
@@ -386,9 +387,10 @@ void LocationSync::Step(absl::Duration wait) {
   }
   if (observer_ != nullptr) observer_->SetCongested(context_.dirty.size() > kCongestedFrom);
   const absl::Duration since = clock_->Now() - status_published_;
-  if (!moved && since < kStatusPause && StillBusy()) {
+  const bool just_told = since >= absl::ZeroDuration() && since < kStatusPause;
+  if (!moved && just_told && StillBusy()) {
     wait = std::min(wait, kStatusPause - since);
-  } else if (!moved || since >= kStatusInterval) {
+  } else if (!moved || since < absl::ZeroDuration() || since >= kStatusInterval) {
     PublishStatus();
   }
   if (!moved) context_.mailbox.Wait(UntilNext(wait));

@@ -10,6 +10,8 @@ namespace filesync {
 namespace {
 
 constexpr size_t kMessageBytes = 1 << 20;
+// With one message: only what repeats itself has more chunks in so few bytes.
+constexpr size_t kMostTold = 1000;
 
 }  // namespace
 
@@ -168,6 +170,10 @@ absl::Status Uploader::SendEarly(const WelcomeInfo& welcome, const RelPath& path
 
 // Others are told of the chunk, which is on the server or in the message that goes next.
 void Uploader::Tell(const RelPath& path, const ChunkRef& ref, HeadStart& head_start) {
+  if (part_.has_value() && part_->chunks.size() >= kMostTold) {
+    head_start.tells = false;
+    return;
+  }
   if (head_start.transfer == 0) head_start.transfer = ++transfers_;
   if (!part_.has_value() || part_->transfer != head_start.transfer) {
     part_ = UpcomingPart{head_start.transfer, path, head_start.size, head_start.told, {}};

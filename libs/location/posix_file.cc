@@ -29,7 +29,8 @@ constexpr uint64_t kHoleBlock = 4096;
 absl::Status CheckRoom(int fd, uint64_t bytes) {
   struct statvfs disk {};
   if (fstatvfs(fd, &disk) == 0 && disk.f_blocks > 0 &&
-      (bytes + kKeptFree) / disk.f_frsize > disk.f_bavail) {
+      (bytes / disk.f_frsize > disk.f_bavail ||
+       (bytes + kKeptFree) / disk.f_frsize > disk.f_bavail)) {
     return ErrnoStatus(ENOSPC, "no room for the file");
   }
   return absl::OkStatus();

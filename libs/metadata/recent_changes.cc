@@ -1,5 +1,6 @@
 #include "libs/metadata/recent_changes.h"
 
+#include <iterator>
 #include <utility>
 
 namespace filesync {
@@ -32,9 +33,10 @@ void RecentChanges::Add(RecentCommit commit) {
 
 RecentChanges::View RecentChanges::After(uint64_t version) const {
   View view;
-  for (const Remembered& remembered : commits_) {
-    if (remembered.commit->back().version > version) view.commits_.push_back(remembered.commit);
-  }
+  // Most ask for the newest.
+  auto begin = commits_.end();
+  while (begin != commits_.begin() && std::prev(begin)->commit->back().version > version) --begin;
+  for (; begin != commits_.end(); ++begin) view.commits_.push_back(begin->commit);
   return view;
 }
 

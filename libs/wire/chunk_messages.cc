@@ -107,6 +107,25 @@ absl::StatusOr<absl::Cord> Share(const grpc::ByteBuffer& buffer) {
   return bytes;
 }
 
+// Fields that were copied from a message: those of the generated class, and what it does not know.
+class CopiedFields {
+ public:
+  // Copies the field whose tag was just read; false when it can't be read.
+  bool Copy(uint32_t tag, CodedInputStream* input) {
+    return WireFormatLite::SkipField(input, tag, &output_);
+  }
+  // Called once, at the end.
+  bool ParseInto(google::protobuf::Message* message) {
+    output_.Trim();
+    return message->ParseFromString(bytes_);
+  }
+
+ private:
+  std::string bytes_;
+  google::protobuf::io::StringOutputStream stream_{&bytes_};
+  CodedOutputStream output_{&stream_};
+};
+
 // Reads one message with chunks in field `chunks_field`; what else it holds goes to `rest`.
 class PieceReader {
  public:
@@ -119,15 +138,15 @@ class PieceReader {
     CodedInputStream input(&stream);
     PieceReader reader(bytes, &input, kinds);
     const uint32_t tag = LengthDelimited(chunks_field);
-    std::string others;
+    CopiedFields others;
     while (const uint32_t next = input.ReadTag()) {
       if (next == tag) {
         FS_RETURN_IF_ERROR(reader.ReadChunk());
-      } else {
-        FS_RETURN_IF_ERROR(reader.CopyField(next, others));
+      } else if (!others.Copy(next, &input)) {
+        return Malformed();
       }
     }
-    if (!input.ConsumedEntireMessage() || !rest->ParseFromString(others)) return Malformed();
+    if (!input.ConsumedEntireMessage() || !others.ParseInto(rest)) return Malformed();
     return std::move(reader.chunks_);
   }
 
@@ -155,31 +174,23 @@ class PieceReader {
     const CodedInputStream::Limit limit = input_.PushLimit(size);
     v1::PackedChunk packed;
     absl::Cord frame;
-    std::string others;
+    CopiedFields others;
     while (const uint32_t next = input_.ReadTag()) {
       if (next == LengthDelimited(v1::PackedChunk::kFrameFieldNumber)) {
         FS_ASSIGN_OR_RETURN(frame, ReadBytes());
-      } else {
-        FS_RETURN_IF_ERROR(CopyField(next, others));
+      } else if (!others.Copy(next, &input_)) {
+        return Malformed();
       }
     }
     if (input_.BytesUntilLimit() != 0 || !input_.ConsumedEntireMessage()) return Malformed();
     input_.PopLimit(limit);
-    if (!packed.ParseFromString(others)) return Malformed();
+    if (!others.ParseInto(&packed)) return Malformed();
     // A sender who knows that the receiver knows leaves it out.
     if (packed.kind() == v1::CHUNK_KIND_UNSPECIFIED && kinds_ == Kinds::kImplied) {
       packed.set_kind(v1::CHUNK_KIND_DATA);
     }
     FS_ASSIGN_OR_RETURN(StoredChunk chunk, FromProto(std::move(packed), std::move(frame)));
     chunks_.push_back(std::move(chunk));
-    return absl::OkStatus();
-  }
-
-  // Appends the field whose tag was just read to `out`.
-  absl::Status CopyField(uint32_t tag, std::string& out) {
-    google::protobuf::io::StringOutputStream stream(&out);
-    CodedOutputStream output(&stream);
-    if (!WireFormatLite::SkipField(&input_, tag, &output)) return Malformed();
     return absl::OkStatus();
   }
 

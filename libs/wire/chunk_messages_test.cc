@@ -116,6 +116,17 @@ TEST(ChunkMessagesTest, FieldsThatAreNotKnownAreLeftOut) {
   EXPECT_TRUE(ParseUpload(InSlices(proto.SerializeAsString(), 50)).ok());
 }
 
+// In time that grows with their size, as with the generated class.
+TEST(ChunkMessagesTest, MessagesOfUnknownFieldsAreRead) {
+  v1::UploadChunksRequest proto;
+  proto.set_sequence(3);
+  std::string bytes = proto.SerializeAsString();
+  while (bytes.size() < kMaxMessageBytes) bytes += "\x78\x01";  // field 15: 1
+  const absl::StatusOr<ChunkUploadMessage> message = ParseUpload(InSlices(bytes, 65'536));
+  ASSERT_TRUE(message.ok()) << message.status();
+  EXPECT_EQ(message->sequence, 3u);
+}
+
 TEST(ChunkMessagesTest, CutMessagesAreRefused) {
   v1::UploadChunksRequest proto;
   ToProto(MakeChunk(300, ChunkKind::kData), proto.add_chunks());

@@ -31,6 +31,7 @@ inline constexpr size_t kMaxChangesPerMessage = 1000;
 inline constexpr size_t kMaxChangesPerBatch = 200'000;
 inline constexpr size_t kMaxIdsPerMessage = 10'000;
 inline constexpr size_t kMaxInlineBytes = 64 << 10;
+inline constexpr size_t kMaxUpcomingChunks = 1000;
 // Chunks are packed into messages of about this many bytes.
 inline constexpr size_t kPackedBytes = 1 << 20;
 

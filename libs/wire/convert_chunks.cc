@@ -1,11 +1,19 @@
 // Convert: chunks, and what is said of them.
 
+#include <limits>
+
 #include "libs/base/status.h"
 #include "libs/content/frame.h"
 #include "libs/wire/convert.h"
 #include "libs/wire/parse.h"
 
 namespace filesync {
+namespace {
+
+// No file system has larger ones.
+constexpr uint64_t kMaxFileSize = std::numeric_limits<int64_t>::max();
+
+}  // namespace
 
 void ToProto(const StoredChunk& chunk, v1::PackedChunk* proto) {
   proto->set_id(std::string(chunk.id.bytes()));
@@ -53,9 +61,12 @@ void ToProto(const UpcomingPart& part, v1::UpcomingPart* proto) {
 absl::StatusOr<UpcomingPart> FromProto(const v1::UpcomingPart& proto) {
   UpcomingPart part;
   if (proto.transfer() == 0) return InvalidArgument("upcoming content of no transfer");
-  if (static_cast<size_t>(proto.chunks_size()) > kMaxIdsPerMessage) {
-    return InvalidArgument("{} chunks of upcoming content, more than {}", proto.chunks_size(),
-                           kMaxIdsPerMessage);
+  if (proto.chunks().empty() || static_cast<size_t>(proto.chunks_size()) > kMaxUpcomingChunks) {
+    return InvalidArgument("{} chunks of upcoming content, not 1 to {}", proto.chunks_size(),
+                           kMaxUpcomingChunks);
+  }
+  if (proto.size() > kMaxFileSize) {
+    return InvalidArgument("upcoming content of {} bytes", proto.size());
   }
   FS_ASSIGN_OR_RETURN(part.path, ParsePath(proto.path(), "upcoming path"));
   if (part.path.IsRoot()) return InvalidArgument("upcoming content has no path");

@@ -72,17 +72,18 @@ void Sessions::ForEachControl(const std::function<void(SessionControl&)>& visit)
   ForEachControl(0, visit);
 }
 
-void Sessions::TellUpcoming(FolderId folder, const v1::UpcomingContent& upcoming) {
+void Sessions::TellUpcoming(FolderId folder, v1::UpcomingContent upcoming) {
+  const auto shared = std::make_shared<const v1::UpcomingContent>(std::move(upcoming));
   std::vector<std::shared_ptr<SessionControl>> others;
   {
     absl::MutexLock lock(&mutex_);
     for (const auto& [key, slot] : slots_) {
-      if (slot.info.folder != folder || slot.info.agent_id == upcoming.agent_id()) continue;
+      if (slot.info.folder != folder || slot.info.agent_id == shared->agent_id()) continue;
       others.push_back(slot.control.lock());
     }
   }
   for (const auto& other : others) {
-    if (other != nullptr) other->TellUpcoming(upcoming);
+    if (other != nullptr) other->TellUpcoming(shared);
   }
 }
 

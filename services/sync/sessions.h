@@ -46,7 +46,7 @@ class SessionControl {
   virtual void TellRules(const std::string& rules) = 0;
   // Tells the agent what another one is sending, if it asked for that and reads fast enough. Must
   // not block.
-  virtual void TellUpcoming(const v1::UpcomingContent& upcoming) = 0;
+  virtual void TellUpcoming(std::shared_ptr<const v1::UpcomingContent> upcoming) = 0;
 };
 
 class Sessions {
@@ -68,7 +68,7 @@ class Sessions {
   // The same of one folder's.
   void ForEachControl(FolderId folder, const std::function<void(SessionControl&)>& visit);
   // Tells all agents of the folder but the one that sends it.
-  void TellUpcoming(FolderId folder, const v1::UpcomingContent& upcoming);
+  void TellUpcoming(FolderId folder, v1::UpcomingContent upcoming);
 
   uint64_t AddObserver(FolderId folder, Observer observer);
   // Waits for a call that is being made; after it, no other follows.

@@ -18,8 +18,8 @@ namespace {
 
 // An agent's cursor is for people and for keeping tombstones: it may lag.
 constexpr absl::Duration kSaveInterval = absl::Seconds(5);
-// Nothing that may be left out is queued behind so many messages.
-constexpr size_t kMostOutgoing = 64;
+// Of what others are sending, in bytes; it is shared by all streams that are told.
+constexpr size_t kMostUpcoming = 256 << 10;
 
 // What Welcome says to everyone alike.
 void DescribeServer(const std::string& server_id, const std::vector<Incarnation>& rows,
@@ -142,12 +142,23 @@ void SyncStream::TellRules(const std::string& rules) {
   Pump();
 }
 
-void SyncStream::TellUpcoming(const v1::UpcomingContent& upcoming) {
+void SyncStream::TellUpcoming(std::shared_ptr<const v1::UpcomingContent> upcoming) {
   absl::MutexLock lock(&mutex_);
+  const size_t bytes = upcoming->ByteSizeLong();
   // Who does not keep up does without: it is only a hint.
-  if (ending_.has_value() || !hears_upcoming_ || outgoing_.size() >= kMostOutgoing) return;
-  *outgoing_.emplace_back().message.mutable_upcoming() = upcoming;
+  if (ending_.has_value() || !hears_upcoming_ || upcoming_bytes_ + bytes > kMostUpcoming) return;
+  upcoming_bytes_ += bytes;
+  upcoming_.push_back(std::move(upcoming));
   Pump();
+}
+
+void SyncStream::TellNextUpcoming() {
+  const auto next = std::move(upcoming_.front());
+  upcoming_.pop_front();
+  upcoming_bytes_ -= next->ByteSizeLong();
+  *outgoing_.emplace_back().message.mutable_upcoming() = *next;
+  writing_ = true;
+  StartWrite(&outgoing_.front().message);
 }
 
 void SyncStream::QueueRules() {
@@ -181,7 +192,10 @@ void SyncStream::Pump() {
     writing_ = true;
     StartWrite(&outgoing_.front().message);
   }
-  if (working_ || ending_.has_value()) return;
+  if (ending_.has_value()) return;
+  // Nothing that counts waits for it.
+  if (!writing_ && !working_ && !FeedIsReady() && !upcoming_.empty()) TellNextUpcoming();
+  if (working_) return;
   // In turns, so that an agent that commits without a pause still hears of the others.
   if (message_waits_ && !(handled_last_ && FeedIsReady())) {
     handled_last_ = true;

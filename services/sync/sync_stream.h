@@ -44,7 +44,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   void End(const absl::Status& status) override;
   void GoAway(absl::Duration reconnect_after) override;
   void TellRules(const std::string& rules) override;
-  void TellUpcoming(const v1::UpcomingContent& upcoming) override;
+  void TellUpcoming(std::shared_ptr<const v1::UpcomingContent> upcoming) override;
 
  private:
   struct Outgoing {
@@ -70,6 +70,7 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   // `at_once`: without waiting for what is being worked on or written.
   void QueueRules() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndLocked(const absl::Status& status, bool at_once) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellNextUpcoming() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // The jobs; on the executor, one at a time.
   void HandleMessage(JobResult& result);
@@ -110,7 +111,11 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   uint64_t head_ ABSL_GUARDED_BY(mutex_) = 0;    // latest that the hub told of
   uint64_t cursor_ ABSL_GUARDED_BY(mutex_) = 0;  // the feed's
   bool welcomed_ ABSL_GUARDED_BY(mutex_) = false;
+  // What others are sending: told when there is nothing else to do, and left out from where on it
+  // would be too much.
   bool hears_upcoming_ ABSL_GUARDED_BY(mutex_) = false;
+  std::deque<std::shared_ptr<const v1::UpcomingContent>> upcoming_ ABSL_GUARDED_BY(mutex_);
+  size_t upcoming_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   // The folder's ignore rules, to be told after what is being answered.
   std::optional<std::string> told_rules_ ABSL_GUARDED_BY(mutex_);
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;

@@ -120,7 +120,7 @@ class FakeControl final : public SessionControl {
   void End(const absl::Status& status) override { ended = status; }
   void GoAway(absl::Duration) override { ++asked_to_go; }
   void TellRules(const std::string&) override {}
-  void TellUpcoming(const v1::UpcomingContent&) override {}
+  void TellUpcoming(std::shared_ptr<const v1::UpcomingContent>) override {}
   absl::Status ended;
   int asked_to_go = 0;
 };

@@ -156,7 +156,7 @@ SyncServer::Parts::TellOthers() {
     v1::UpcomingContent upcoming;
     upcoming.set_agent_id(agent_id);
     ToProto(part, upcoming.mutable_part());
-    sessions.TellUpcoming(folder, upcoming);
+    sessions.TellUpcoming(folder, std::move(upcoming));
   };
 }
 
