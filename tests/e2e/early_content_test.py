@@ -2,6 +2,7 @@
 committed, and whatever happens in between, only what was committed is ever seen."""
 import os
 import shutil
+import subprocess
 import unittest
 
 import harness
@@ -122,6 +123,28 @@ class EarlyContentTest(harness.SyncTestCase):
         self.assertTrue(harness.same_bytes(self.a.path("sparse"), b.path("sparse")))
         self.assertLess(os.stat(b.path("sparse")).st_blocks * 512, size / 4)
         self.assertLess(received(b), 64 * MIB)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, to mount a small disk")
+    def test_what_is_committed_has_the_room(self):
+        disk = os.path.join(self.base, "small")
+        os.mkdir(disk)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "none", disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", disk], check=False)
+        self.start()
+        b = self.agent("B", self.server_, directory=os.path.join(disk, "B"))
+        quick = self.agent("C", self.server_)
+        wait_until(lambda: b.in_sync() and quick.in_sync(), "all are connected")
+        self.put_noise("slow", 32)
+        self.under_way(b, 24)
+        # With what is here of the other one there is no room for it.
+        content = os.urandom(64 * MIB)
+        quick.write("quick", content)
+        self.arrives(b, "quick", content, 60)
+        wait_until(lambda: any("room" in problem["reason"] or "space" in problem["reason"]
+                               for problem in b.status().get("failedPaths", [])),
+                   "B says what it has no room for", 60)
+        self.assertTrue(b.process.running())
+        self.no_leftovers(b)
 
     def test_kill_9_of_anyone_meanwhile(self):
         self.start(())
