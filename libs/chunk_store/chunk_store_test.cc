@@ -78,6 +78,14 @@ Form VerifyingForm() {
           }};
 }
 
+// So small that what is asked for is partly remembered and partly not.
+Form RecentForm() {
+  return {"Recent", [](const std::string& directory) {
+            Opened inner = PacksForm().make(directory);
+            return Opened{inner.kv, NewRecentChunkStore(std::move(inner.chunks), 5'000)};
+          }};
+}
+
 class ChunkStoreTest : public testing::TestWithParam<Form> {
  protected:
   ChunkStoreTest() : opened_(GetParam().make(directory_)) {}
@@ -179,8 +187,48 @@ TEST_P(ChunkStoreTest, ServesManyAtOnce) {
 
 INSTANTIATE_TEST_SUITE_P(Forms, ChunkStoreTest,
                          testing::Values(MemoryForm(), PacksForm(), PacksOnRocksDbForm(),
-                                         VerifyingForm()),
+                                         VerifyingForm(), RecentForm()),
                          [](const auto& info) { return info.param.name; });
+
+TEST(RecentChunkStoreTest, AsksNobodyForWhatWasStoredLast) {
+  int gets = 0;
+  const std::unique_ptr<ChunkStore> store = NewRecentChunkStore(
+      NewFaultyChunkStore(NewMemoryChunkStore(), {.before =
+                                                      [&](std::string_view operation) {
+                                                        if (operation == "get") ++gets;
+                                                        return absl::OkStatus();
+                                                      }}),
+      10'000);
+  const std::vector<StoredChunk> chunks = {MakeChunk(6'000, 1), MakeChunk(3'000, 2),
+                                           MakeChunk(3'000, 3)};
+  for (const StoredChunk& chunk : chunks) ASSERT_TRUE(store->Put({chunk}).ok());
+  EXPECT_THAT(*store->Get({chunks[1].id, chunks[2].id}),
+              ElementsAre(Optional(chunks[1].frame), Optional(chunks[2].frame)));
+  EXPECT_EQ(gets, 0);
+  EXPECT_THAT(*store->Get({chunks[2].id, chunks[0].id}),
+              ElementsAre(Optional(chunks[2].frame), Optional(chunks[0].frame)));
+  EXPECT_EQ(gets, 1);
+}
+
+TEST(RecentChunkStoreTest, RemembersNothingThatWasNotStored) {
+  bool full = true;
+  const std::unique_ptr<ChunkStore> store = NewRecentChunkStore(
+      NewFaultyChunkStore(NewMemoryChunkStore(),
+                          {.before = [&](std::string_view operation) -> absl::Status {
+                            if (operation == "put" && full) {
+                              return absl::ResourceExhaustedError("full");
+                            }
+                            return absl::OkStatus();
+                          }}),
+      10'000);
+  const StoredChunk chunk = MakeChunk(100, 1);
+  EXPECT_FALSE(store->Put({chunk}).ok());
+  EXPECT_THAT(*store->Get({chunk.id}), ElementsAre(Eq(std::nullopt)));
+  full = false;
+  ASSERT_TRUE(store->Put({chunk}).ok());
+  ASSERT_TRUE(store->Delete({chunk.id}).ok());
+  EXPECT_THAT(*store->Get({chunk.id}), ElementsAre(Eq(std::nullopt)));
+}
 
 TEST(VerifyingChunkStoreTest, RefusesFramesThatLieAndStoresNothingOfTheCall) {
   const std::unique_ptr<ChunkStore> store = NewVerifyingChunkStore(NewMemoryChunkStore());

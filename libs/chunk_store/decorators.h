@@ -13,6 +13,11 @@ namespace filesync {
 // is not well-formed is DataLoss naming the id.
 std::unique_ptr<ChunkStore> NewVerifyingChunkStore(std::unique_ptr<ChunkStore> store);
 
+// Keeps about `most_bytes` of the frames that were stored last in memory as well: others ask for
+// them soon. They share the memory that they came in.
+std::unique_ptr<ChunkStore> NewRecentChunkStore(std::unique_ptr<ChunkStore> store,
+                                                size_t most_bytes);
+
 struct ChunkStoreFaults {
   // Asked before each call with its name ("put", "get", …); a non-ok status is returned instead.
   std::function<absl::Status(std::string_view operation)> before;

@@ -31,6 +31,8 @@ namespace {
 
 // Of gRPC's buffers, all connections together.
 constexpr size_t kGrpcMemoryBytes = 256 << 20;
+// Of the content that came last, for those who are told of it.
+constexpr size_t kRecentChunkBytes = 32 << 20;
 
 // All services answer by callbacks; only the library's own (reflection, channelz) poll.
 constexpr int kPollingThreads = 2;
@@ -100,7 +102,7 @@ absl::Status SyncServer::Parts::OpenStore(const ServerConfig& config) {
   FS_ASSIGN_OR_RETURN(metadata, OpenMetadataStore(kv.get(), clock, metadata_options));
   FS_ASSIGN_OR_RETURN(std::unique_ptr<ChunkStore> packs,
                       OpenPackChunkStore(kv.get(), chunk_options));
-  chunks = NewVerifyingChunkStore(std::move(packs));
+  chunks = NewVerifyingChunkStore(NewRecentChunkStore(std::move(packs), kRecentChunkBytes));
   metadata->OnPublished([this](FolderId folder, uint64_t head) { hub.Published(folder, head); });
   return absl::OkStatus();
 }
