@@ -364,7 +364,7 @@ absl::StatusOr<std::unique_ptr<ServerLink>> NewGrpcLink(const std::string& targe
                                                         TransferLimits* limits,
                                                         FolderPriority priority) {
   FS_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, NewChannel(target));
-  return std::unique_ptr<ServerLink>(new GrpcLink(std::move(channel), limits, priority));
+  return std::unique_ptr<ServerLink>(new GrpcLink(channel, limits, priority));
 }
 
 }  // namespace filesync
