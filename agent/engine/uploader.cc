@@ -247,8 +247,7 @@ void Uploader::NoteHandled(const UploadItem& item, const Needed& chunk) {
 absl::Status Uploader::SendQueued() {
   if (queued_.empty()) return absl::OkStatus();
   queued_bytes_ = 0;
-  const absl::Status sent =
-      stream_->Send(std::exchange(queued_, {}), std::exchange(part_, std::nullopt));
+  absl::Status sent = stream_->Send(std::exchange(queued_, {}), std::exchange(part_, std::nullopt));
   if (!sent.ok()) stream_.reset();
   return sent;
 }
@@ -256,7 +255,7 @@ absl::Status Uploader::SendQueued() {
 // Until the server has stored all that was sent.
 absl::Status Uploader::Flush() {
   if (stream_ == nullptr) return absl::OkStatus();
-  const absl::Status flushed = stream_->Flush();
+  absl::Status flushed = stream_->Flush();
   if (!flushed.ok()) stream_.reset();
   return flushed;
 }

@@ -189,7 +189,7 @@ class PieceReader {
     if (packed.kind() == v1::CHUNK_KIND_UNSPECIFIED && kinds_ == Kinds::kImplied) {
       packed.set_kind(v1::CHUNK_KIND_DATA);
     }
-    FS_ASSIGN_OR_RETURN(StoredChunk chunk, FromProto(std::move(packed), std::move(frame)));
+    FS_ASSIGN_OR_RETURN(StoredChunk chunk, FromProto(packed, std::move(frame)));
     chunks_.push_back(std::move(chunk));
     return absl::OkStatus();
   }
