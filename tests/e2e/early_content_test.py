@@ -40,6 +40,9 @@ class EarlyContentTest(harness.SyncTestCase):
     def put_noise(self, name, mib):
         return self.put(name, lambda file: [file.write(os.urandom(MIB)) for _ in range(mib)])
 
+    def command(self, name, agent):
+        subprocess.run([harness.SYNCAGENT, name, agent.dir], check=True, capture_output=True)
+
     def under_way(self, agent, mib=6):
         wait_until(lambda: received(agent) > mib * MIB, f"content reaches {agent.name}", 60)
 
@@ -100,6 +103,34 @@ class EarlyContentTest(harness.SyncTestCase):
         self.server_.start()
         self.converge(self.a, b)
         self.assertFalse(os.path.lexists(b.path("large")))
+
+    def test_a_pause_and_a_stop_end_it(self):
+        self.start(())
+        (b,) = self.others
+        temporary = os.path.join(b.dir, ".syncagent", "tmp")
+        for end, go_on in ((lambda: self.command("pause", b), lambda: self.command("resume", b)),
+                           (lambda: self.assertEqual(0, b.stop()), b.start)):
+            before = received(b)
+            self.put_noise(f"large-{before}", 40)
+            wait_until(lambda at=before: received(b) > at + 6 * MIB, "content reaches B", 60)
+            end()
+            wait_until(lambda: not os.listdir(temporary), "what was begun is gone")
+            go_on()
+            self.converge(self.a, b)
+
+    def test_both_sides_make_the_same_file(self):
+        self.start(())
+        (b,) = self.others
+        name = b"odd \n \xff " + b"n" * 240
+        self.put_noise(os.fsdecode(name), 40)
+        self.under_way(b)
+        with open(os.path.join(os.fsencode(b.dir), name), "wb") as file:
+            file.write(b"made here")
+        self.converge(self.a, b)
+        sizes = sorted(os.path.getsize(os.path.join(b.dir, found)) for found in os.listdir(b.dir)
+                       if found.startswith("odd"))
+        self.assertEqual([len(b"made here"), 40 * MIB], sizes)
+        self.no_leftovers(self.a, b)
 
     def test_copies_are_not_fetched(self):
         self.start(())
