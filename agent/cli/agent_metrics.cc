@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libs/base/version.h"
 #include "libs/telemetry/metric_names.h"
 
 namespace filesync {
@@ -21,7 +22,7 @@ const std::vector<double>& PropagationBounds() {
 
 AgentMetrics::AgentMetrics(std::function<std::vector<SyncStatus>()> statuses)
     : statuses_(std::move(statuses)) {
-  registry_.AddGauge(metric::kBuildInfo, {{"version", "0.1.0"}}).Set(1);
+  registry_.AddGauge(metric::kBuildInfo, {{"version", kVersion}}).Set(1);
   registry_.BeforeSerialize([this] { Refresh(); });
 }
 

@@ -8,11 +8,10 @@
 #include "agent/cli/exit_code.h"
 #include "agent/config/help.h"
 #include "libs/base/status.h"
+#include "libs/base/version.h"
 
 namespace filesync {
 namespace {
-
-constexpr char kVersion[] = "syncagent 0.1.0";
 
 // What CLI11 writes into for one option of one command.
 struct Slot {
@@ -26,7 +25,7 @@ struct Slot {
 class FlagParser {
  public:
   FlagParser() : app_("", "syncagent") {
-    app_.set_version_flag("--version", kVersion);
+    app_.set_version_flag("--version", fmt::format("syncagent {}", kVersion));
     app_.require_subcommand(0, 1);
     app_.positionals_at_end(false);
     AddSettings(&app_);
@@ -45,7 +44,7 @@ class FlagParser {
       Output("{}", asked_ == nullptr ? ProgramHelp() : CommandHelp(*asked_));
       return parsed;
     } catch (const CLI::CallForVersion&) {
-      Output("{}\n", kVersion);
+      Output("syncagent {}\n", kVersion);
       return parsed;
     } catch (const CLI::ParseError& error) {
       const CommandDefinition* command = Parsed();

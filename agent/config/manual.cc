@@ -63,7 +63,7 @@ std::string OptionParagraph(const OptionDefinition& option, bool is_setting) {
 
 std::string ManualPage() {
   std::string text =
-      ".TH SYNCAGENT 1 \"\" \"filesync 0.1.0\" \"User Commands\"\n"
+      ".TH SYNCAGENT 1 \"\" \"filesync\" \"User Commands\"\n"
       ".SH NAME\nsyncagent \\- keep a directory identical on all hosts that share it\n"
       ".SH SYNOPSIS\n";
   for (const CommandDefinition& command : Commands()) {

@@ -13,6 +13,7 @@
 #include "filesync/v1/chunk.grpc.pb.h"
 #include "filesync/v1/sync.grpc.pb.h"
 #include "libs/base/status.h"
+#include "libs/base/version.h"
 #include "libs/wire/channel.h"
 #include "libs/wire/chunk_messages.h"
 #include "libs/wire/convert.h"
@@ -265,7 +266,7 @@ class GrpcLink final : public ServerLink {
       message->set_observe(hello.observe);
       message->set_upcoming(hello.upcoming);
       ToProto(hello.cursor, message->mutable_cursor());
-      message->set_software("syncagent 0.1.0");
+      message->set_software(fmt::format("syncagent {}", kVersion));
       absl::MutexLock lock(&write_mutex_);
       stream->Write(request);
     }

@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "libs/base/status.h"
+#include "libs/base/version.h"
 
 namespace filesync {
 namespace {
@@ -57,7 +58,7 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, std::ostream& ou
                              std::ostream& err) {
   Texts texts;
   CLI::App app("syncd: the server that holds folders and keeps agents in step", "syncd");
-  app.set_version_flag("--version", std::string("syncd ") + kSyncdVersion);
+  app.set_version_flag("--version", std::string("syncd ") + kVersion);
   app.add_option("--listen", texts.listen, "Address for agents and admin calls, HOST:PORT")
       ->envname("SYNCD_LISTEN")
       ->capture_default_str();

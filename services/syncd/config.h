@@ -10,8 +10,6 @@
 
 namespace filesync {
 
-inline constexpr char kSyncdVersion[] = "0.1.0";
-
 struct ServerConfig {
   Endpoint listen{"127.0.0.1", 50051};
   std::string data;                                            // directory

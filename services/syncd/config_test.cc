@@ -5,6 +5,8 @@
 
 #include <sstream>
 
+#include "libs/base/version.h"
+
 namespace filesync {
 namespace {
 
@@ -72,7 +74,7 @@ TEST_F(ConfigTest, HelpAndVersionExitWith0) {
   EXPECT_EQ(Parse({"--help"}).exit_code, 0);
   EXPECT_NE(out_.str().find("SYNCD_DATA"), std::string::npos);
   EXPECT_EQ(Parse({"--version"}).exit_code, 0);
-  EXPECT_EQ(out_.str(), "syncd 0.1.0\n");
+  EXPECT_EQ(out_.str(), std::string("syncd ") + kVersion + "\n");
 }
 
 TEST_F(ConfigTest, HealthCheckTakesTheSameFlags) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
+#include "libs/base/version.h"
 #include "libs/telemetry/metric_names.h"
 #include "services/syncd/config.h"
 
@@ -37,7 +38,7 @@ void RefreshFolders(MetricsRegistry& registry, const ServerFigures& figures) {
 }  // namespace
 
 void RegisterServerMetrics(MetricsRegistry& registry, const ServerFigures& figures) {
-  registry.AddGauge(metric::kBuildInfo, {{"version", kSyncdVersion}}).Set(1);
+  registry.AddGauge(metric::kBuildInfo, {{"version", kVersion}}).Set(1);
   registry.BeforeSerialize([&registry, figures] {
     RefreshFolders(registry, figures);
     registry.AddGauge(metric::kStoreHealthy).Set(figures.kv->Health().ok() ? 1 : 0);

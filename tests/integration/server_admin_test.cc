@@ -2,6 +2,7 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "libs/base/version.h"
 #include "tests/integration/server_harness.h"
 
 namespace filesync {
@@ -231,7 +232,7 @@ TEST_F(ServerAdminTest, EventsAreWatchedAsTheyHappen) {
 TEST_F(ServerAdminTest, ServerInfoNamesThisStart) {
   v1::GetServerInfoResponse before;
   ASSERT_TRUE(Call(&v1::AdminService::Stub::GetServerInfo, {}, &before).ok());
-  EXPECT_EQ(before.version(), kSyncdVersion);
+  EXPECT_EQ(before.version(), kVersion);
   EXPECT_EQ(before.server_id().size(), 32);
   harness_.Restart();
   admin_ = v1::AdminService::NewStub(harness_.Connect());

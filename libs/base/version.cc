@@ -1,0 +1,7 @@
+#include "libs/base/version.h"
+
+namespace filesync {
+
+const char kVersion[] = FILESYNC_VERSION;
+
+}  // namespace filesync
