@@ -14,7 +14,7 @@
 namespace filesync {
 namespace {
 
-constexpr absl::Duration kPoll = absl::Milliseconds(100);
+constexpr absl::Duration kAskPoll = absl::Milliseconds(100);
 // An agent that was just started does not answer yet.
 constexpr absl::Duration kGrace = absl::Seconds(5);
 
@@ -90,7 +90,7 @@ int RunWait(const Invocation& asked) {
     const absl::Duration waited = clock.Now() - began;
     // It makes its state when it starts.
     if (!status.ok() && waited < kGrace && PathExists(directory)) {
-      clock.Sleep(kPoll);
+      clock.Sleep(kAskPoll);
       continue;
     }
     if (!status.ok()) return Complain(status.status());
@@ -109,7 +109,7 @@ int RunWait(const Invocation& asked) {
              absl::FormatDuration(timeout), status->state());
       return kExitSomeFailed;
     }
-    clock.Sleep(kPoll);
+    clock.Sleep(kAskPoll);
   }
 }
 

@@ -19,7 +19,7 @@ constexpr std::pair<SyncEvent::Kind, control::v1::SyncEventKind> kKinds[] = {
     {SyncEvent::Kind::kFailed, control::v1::SYNC_EVENT_KIND_FAILED},
 };
 
-control::v1::SyncEventKind KindOf(SyncEvent::Kind kind) {
+control::v1::SyncEventKind ToProtoKind(SyncEvent::Kind kind) {
   for (const auto& [here, there] : kKinds) {
     if (here == kind) return there;
   }
@@ -35,7 +35,7 @@ void ToProto(absl::Time time, google::protobuf::Timestamp* proto) {
 }
 
 void ToProto(const SyncEvent& event, control::v1::SyncEvent* proto) {
-  proto->set_kind(KindOf(event.kind));
+  proto->set_kind(ToProtoKind(event.kind));
   proto->set_path(event.path.ForPeople());
   proto->set_other_path(event.to.ForPeople());
   if (!event.to.IsRoot()) {

@@ -17,7 +17,7 @@
 namespace filesync {
 namespace {
 
-constexpr size_t kTransfersShown = 8;
+constexpr size_t kTransfersWatched = 8;
 
 absl::Time TimeOf(const control::v1::Event& event) {
   return absl::FromUnixSeconds(event.time().seconds()) + absl::Nanoseconds(event.time().nanos());
@@ -88,7 +88,7 @@ int RunEvents(const Invocation& asked) {
     if (json) return SayJson(event);
     if (event.has_progress()) {
       if (block.has_value())
-        block->Show(ProgressLines(FromProto(event.progress()), kTransfersShown));
+        block->Show(ProgressLines(FromProto(event.progress()), kTransfersWatched));
       return absl::OkStatus();
     }
     std::string line;
@@ -122,7 +122,7 @@ int RunWatchStatus(const std::string& directory, bool json) {
     if (json) return event.has_status() ? SayJson(event.status()) : absl::OkStatus();
     if (event.has_status()) status_lines = StatusLines(event.status());
     if (event.has_progress()) {
-      progress_lines = ProgressLines(FromProto(event.progress()), kTransfersShown);
+      progress_lines = ProgressLines(FromProto(event.progress()), kTransfersWatched);
     }
     if (block.has_value()) {
       std::vector<std::string> lines = status_lines;

@@ -45,7 +45,7 @@ std::string TomlValue(const OptionDefinition& option, const Setting& setting) {
          "]";
 }
 
-control::v1::SettingValue ToProto(const OptionDefinition& option, const Setting& setting) {
+control::v1::SettingValue ToSettingValue(const OptionDefinition& option, const Setting& setting) {
   control::v1::SettingValue value;
   value.set_name(TomlKey(option));
   for (const std::string& text : setting.texts) value.add_values(ForJson(text));
@@ -70,7 +70,7 @@ control::v1::Configuration Collect(const Sources& sources,
   for (const OptionDefinition& option : Settings()) {
     const Setting setting = reader.Get(option.name);
     const bool own = option.per_folder && !locations.empty();
-    if (!own && !setting.texts.empty()) *all.add_settings() = ToProto(option, setting);
+    if (!own && !setting.texts.empty()) *all.add_settings() = ToSettingValue(option, setting);
   }
   for (const ConfiguredLocation& location : locations) {
     control::v1::Configuration::Location* out = all.add_locations();
@@ -80,7 +80,7 @@ control::v1::Configuration Collect(const Sources& sources,
     for (const OptionDefinition& option : Settings()) {
       if (!option.per_folder || NamesTheLocation(option)) continue;
       const Setting setting = own.Get(option.name);
-      if (!setting.texts.empty()) *out->add_settings() = ToProto(option, setting);
+      if (!setting.texts.empty()) *out->add_settings() = ToSettingValue(option, setting);
     }
   }
   return all;

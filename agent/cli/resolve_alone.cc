@@ -10,7 +10,7 @@
 namespace filesync {
 namespace {
 
-constexpr absl::Duration kPoll = absl::Milliseconds(50);
+constexpr absl::Duration kAlonePoll = absl::Milliseconds(50);
 constexpr uint64_t kConnectionTries = 4;
 
 // What the agent that ran last was told.
@@ -60,7 +60,7 @@ absl::Status Finish(LocationSync& sync, const std::string& server, Clock& clock)
       default:
         break;
     }
-    clock.Sleep(kPoll);
+    clock.Sleep(kAlonePoll);
   }
 }
 

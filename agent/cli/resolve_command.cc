@@ -14,7 +14,7 @@ namespace {
 
 using control::v1::Keep;
 
-constexpr absl::Duration kPoll = absl::Milliseconds(50);
+constexpr absl::Duration kResolvePoll = absl::Milliseconds(50);
 
 std::optional<Keep> ParseKeep(const std::string& text) {
   if (text == "local") return control::v1::KEEP_LOCAL;
@@ -70,7 +70,7 @@ absl::Status Follow(const SyncedPath& synced, control::v1::ResolveAnswer answer,
       default:
         return Aborted("{}: {}", path.ForPeople(), answer.reason());
     }
-    clock.Sleep(kPoll);
+    clock.Sleep(kResolvePoll);
     FS_ASSIGN_OR_RETURN(const auto next, RequestResolve(synced, control::v1::KEEP_UNSPECIFIED));
     if (!next.has_value())
       return Aborted("the agent ended before {} was settled", path.ForPeople());

@@ -11,7 +11,6 @@ namespace filesync {
 namespace {
 
 constexpr std::string_view kExport = "export ";
-constexpr std::string_view kPrefix = "SYNCAGENT_";
 
 struct Assignment {
   std::string name;
@@ -85,23 +84,16 @@ absl::StatusOr<std::optional<Assignment>> ParseLine(std::string_view line) {
   return Assignment{std::string(name), std::move(value)};
 }
 
-const OptionDefinition* FindByEnvironmentName(std::string_view name) {
-  for (const OptionDefinition& option : Settings()) {
-    if (EnvironmentName(option) == name) return &option;
-  }
-  return nullptr;
-}
-
 // Adds what `said` means to `ours` or, when it has an older tool's name, to `older`.
 absl::Status Take(const Assignment& said, const std::string& where, Layer& ours, Layer& older) {
-  if (const OptionDefinition* option = FindByEnvironmentName(said.name); option != nullptr) {
+  if (const OptionDefinition* option = FindSettingByEnvironmentName(said.name); option != nullptr) {
     if (said.value.empty()) return absl::OkStatus();
     absl::StatusOr<std::vector<std::string>> texts = SplitValue(*option, said.value);
     if (!texts.ok()) return Annotate(texts.status(), said.name);
     ours[option->name] = {*std::move(texts), where};
     return absl::OkStatus();
   }
-  if (std::string_view(said.name).starts_with(kPrefix)) {
+  if (std::string_view(said.name).starts_with(kEnvironmentPrefix)) {
     return InvalidArgument("{} is no setting; `syncagent man` lists them", said.name);
   }
   if (said.value.empty()) return absl::OkStatus();

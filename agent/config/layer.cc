@@ -6,8 +6,6 @@
 namespace filesync {
 namespace {
 
-constexpr std::string_view kPrefix = "SYNCAGENT_";
-
 void TakeItem(std::string& item, std::vector<std::string>& items) {
   const absl::string_view stripped = absl::StripAsciiWhitespace(item);
   if (!stripped.empty()) items.emplace_back(stripped);
@@ -28,13 +26,6 @@ std::vector<std::string> SplitList(std::string_view text) {
   }
   TakeItem(item, items);
   return items;
-}
-
-const OptionDefinition* FindByEnvironmentName(std::string_view name) {
-  for (const OptionDefinition& option : Settings()) {
-    if (EnvironmentName(option) == name) return &option;
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -65,10 +56,10 @@ absl::StatusOr<Environment> ReadEnvironment(const char* const* environment) {
   for (; *environment != nullptr; ++environment) {
     const std::string_view variable = *environment;
     const size_t equals = variable.find('=');
-    if (!variable.starts_with(kPrefix) || equals == std::string_view::npos) continue;
+    if (!variable.starts_with(kEnvironmentPrefix) || equals == std::string_view::npos) continue;
     const std::string_view name = variable.substr(0, equals);
     const std::string_view value = variable.substr(equals + 1);
-    const OptionDefinition* option = FindByEnvironmentName(name);
+    const OptionDefinition* option = FindSettingByEnvironmentName(name);
     // What a hook is told is no setting of an agent that it starts.
     if (name.starts_with("SYNCAGENT_HOOK_") && option == nullptr) continue;
     if (option == nullptr) {

@@ -448,9 +448,17 @@ const CommandDefinition* FindCommand(std::string_view name) {
 }
 
 std::string EnvironmentName(const OptionDefinition& option) {
-  std::string name = "SYNCAGENT_" + absl::AsciiStrToUpper(ToAbsl(option.name));
+  std::string name(kEnvironmentPrefix);
+  name += absl::AsciiStrToUpper(ToAbsl(option.name));
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
+}
+
+const OptionDefinition* FindSettingByEnvironmentName(std::string_view name) {
+  for (const OptionDefinition& option : Settings()) {
+    if (EnvironmentName(option) == name) return &option;
+  }
+  return nullptr;
 }
 
 std::string TomlKey(const OptionDefinition& option) {

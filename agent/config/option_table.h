@@ -69,8 +69,12 @@ std::span<const TopicDefinition> Topics();
 const OptionDefinition* FindSetting(std::string_view name);
 const CommandDefinition* FindCommand(std::string_view name);
 
+// What the names of all settings in the environment begin with.
+inline constexpr std::string_view kEnvironmentPrefix = "SYNCAGENT_";
 // "SYNCAGENT_LIMIT_UP".
 std::string EnvironmentName(const OptionDefinition& option);
+// nullptr: no setting is called so.
+const OptionDefinition* FindSettingByEnvironmentName(std::string_view name);
 // "limit_up".
 std::string TomlKey(const OptionDefinition& option);
 

@@ -11,7 +11,7 @@
 namespace filesync {
 namespace {
 
-constexpr size_t kRoundsInProgress = 3;
+constexpr size_t kApplyRoundsInProgress = 3;
 // A commit with moves is collected up to this many entries before it is applied.
 constexpr size_t kMostJoined = 250'000;
 // The state is kept from others for so many at a time.
@@ -65,7 +65,7 @@ bool ApplyFlow::Step() {
     rounds_.pop_front();
     moved = true;
   }
-  while (!slices_.empty() && (stashing_ || rounds_.size() < kRoundsInProgress) &&
+  while (!slices_.empty() && (stashing_ || rounds_.size() < kApplyRoundsInProgress) &&
          context_->welcome.has_value()) {
     if (!StartSlice()) break;
     moved = true;

@@ -14,7 +14,6 @@ namespace filesync {
 namespace {
 
 constexpr absl::Duration kBusyFirst = absl::Milliseconds(50);
-constexpr int kConflictNameAttempts = 1000;
 
 // What stands here stands as it did.
 bool LooksTheSame(const BaseRow& a, const BaseRow& b) {

@@ -13,7 +13,7 @@
 namespace filesync {
 namespace {
 
-constexpr int kRoundsInProgress = 3;
+constexpr int kCommitRoundsInProgress = 3;
 constexpr int kLargeRounds = 1;
 constexpr size_t kBatchesAwaited = 8;
 constexpr size_t kPathsPerRound = 1000;
@@ -40,7 +40,7 @@ bool CommitFlow::Step() {
   gate_->Step();
   incoming_->Step();
   bool moved = ApplyAllowed();
-  while (rounds_ - large_rounds_ < kRoundsInProgress && awaiting_.size() < kBatchesAwaited) {
+  while (rounds_ - large_rounds_ < kCommitRoundsInProgress && awaiting_.size() < kBatchesAwaited) {
     std::vector<RelPath> ready = context_->dirty.TakeReady(context_->clock->Now(), kPathsPerRound);
     if (ready.empty()) break;
     StartRound(std::move(ready));

@@ -8,10 +8,10 @@ namespace filesync {
 namespace {
 
 // A busy agent does not wait for its first quiet moment for ever.
-constexpr absl::Duration kPatience = absl::Seconds(10);
+constexpr absl::Duration kQuietWithin = absl::Seconds(10);
 constexpr absl::Duration kBetweenReports = absl::Milliseconds(200);
 // A server that does not answer (an old one) holds nothing up.
-constexpr absl::Duration kAnswerWithin = absl::Seconds(3);
+constexpr absl::Duration kServerAnswersWithin = absl::Seconds(3);
 // Keeps the message well under the server's receive limit.
 constexpr size_t kReportBytes = 2 << 20;
 constexpr size_t kBytesBesidesPath = 160;
@@ -60,12 +60,12 @@ void ConflictReporter::OnRecorded() { recorded_ = true; }
 bool ConflictReporter::Waiting() const {
   if (!context_->welcome.has_value()) return false;
   if (HasNews()) return true;
-  return !recorded_ && context_->clock->Now() - sent_ < kAnswerWithin;
+  return !recorded_ && context_->clock->Now() - sent_ < kServerAnswersWithin;
 }
 
 absl::Time ConflictReporter::NextTime() const {
   if (!context_->welcome.has_value() || !HasNews()) return absl::InfiniteFuture();
-  if (!was_quiet_) return welcomed_ + kPatience;
+  if (!was_quiet_) return welcomed_ + kQuietWithin;
   return sent_ + kBetweenReports;
 }
 

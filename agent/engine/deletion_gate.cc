@@ -11,18 +11,18 @@ namespace {
 using Direction = HeldRow::Direction;
 
 // How long deletions wait for the other half of a move, and for more of them.
-constexpr absl::Duration kQuiet = absl::Milliseconds(250);
-constexpr absl::Duration kLongest = absl::Seconds(10);
+constexpr absl::Duration kQuietOutgoing = absl::Milliseconds(250);
+constexpr absl::Duration kLongestOutgoing = absl::Seconds(10);
 // As many as the brake would hold may be halves of moves: for these more patience.
 constexpr absl::Duration kLongestBeforeHolding = absl::Seconds(120);
-constexpr absl::Duration kJudgeInterval = absl::Milliseconds(100);
+constexpr absl::Duration kJudgeOutgoingInterval = absl::Milliseconds(100);
 
 }  // namespace
 
-absl::Duration DeletionGate::AskAgainAfter() { return kQuiet; }
+absl::Duration DeletionGate::AskAgainAfter() { return kQuietOutgoing; }
 
 bool DeletionGate::Settled(absl::Time now) const {
-  return now - last_seen_ >= kQuiet || now - first_seen_ >= kLongest;
+  return now - last_seen_ >= kQuietOutgoing || now - first_seen_ >= kLongestOutgoing;
 }
 
 DeletionGate::Answer DeletionGate::AskDeletion(const RelPath& path, Winner winner) {
@@ -70,7 +70,7 @@ DeletionGate::Answer DeletionGate::Ask(const RelPath& path, const Seen& asked) {
 
 void DeletionGate::Step() {
   const absl::Time now = context_->clock->Now();
-  if (replacements_seen_ == 0 || now - judged_ < kJudgeInterval || !Settled(now)) return;
+  if (replacements_seen_ == 0 || now - judged_ < kJudgeOutgoingInterval || !Settled(now)) return;
   if (absl::Status root = context_->check_root_for_deletions(); !root.ok()) {
     context_->halt = root;
     return;
@@ -80,7 +80,7 @@ void DeletionGate::Step() {
 
 // Decides about all that were seen; false when it is too early.
 bool DeletionGate::Judge(absl::Time now) {
-  if (now - judged_ < kJudgeInterval) return false;
+  if (now - judged_ < kJudgeOutgoingInterval) return false;
   judged_ = now;
   std::vector<RelPath> gone;
   Act::Losses losses;

@@ -15,17 +15,17 @@ namespace {
 
 // How much is held of a file while it is cut: alone, and where others share what was read. Then
 // each piece begins with a copy of what was left of the one before.
-constexpr size_t kReadSize = 1 << 20;
+constexpr size_t kPieceSize = 1 << 20;
 constexpr size_t kSharedSize = 4 << 20;
 constexpr size_t kLargestKept = 4 << 20;
 // Two ticks of the slowest common kernel clock (100 Hz).
 constexpr absl::Duration kRacyWindow = absl::Milliseconds(20);
 // One write(2) stamps the file when it begins and may still be copying: with a writer present,
 // a stamp this young may belong to a write in progress.
-constexpr absl::Duration kWriterQuiet = absl::Milliseconds(150);
+constexpr absl::Duration kYoungStamp = absl::Milliseconds(150);
 
 // From this attempt on, a file that is written all the time is taken as it was at one moment.
-constexpr int kPatience = 3;
+constexpr int kPatientAttempts = 3;
 
 PreparedFile Outcome(PreparedFile::Kind kind, absl::Status why = absl::OkStatus()) {
   PreparedFile prepared;
@@ -88,9 +88,9 @@ PreparedFile FilePreparer::Prepare(const PrepareRequest& request,
   absl::StatusOr<Fingerprint> before = (*file)->Stat();
   if (!before.ok()) return Outcome(PreparedFile::Kind::kFailed, before.status());
   const absl::Duration age = clock_->Now() - LastTouched(*before);
-  bool suspect = age < kWriterQuiet && age > -kWriterQuiet && (*file)->HasWriters();
+  bool suspect = age < kYoungStamp && age > -kYoungStamp && (*file)->HasWriters();
   const int busy_attempts = request.busy_attempts;
-  if (suspect && busy_attempts < kPatience) return Outcome(PreparedFile::Kind::kBusy);
+  if (suspect && busy_attempts < kPatientAttempts) return Outcome(PreparedFile::Kind::kBusy);
   if (!location_->HasFineGrainedTimes() && age < kRacyWindow && age >= absl::ZeroDuration()) {
     clock_->Sleep(kRacyWindow - age);
     before = (*file)->Stat();
@@ -117,7 +117,8 @@ PreparedFile FilePreparer::Prepare(const PrepareRequest& request,
   const absl::StatusOr<Fingerprint> after = (*file)->Stat();
   if (!after.ok()) return Outcome(PreparedFile::Kind::kFailed, after.status());
   suspect = suspect || *after != *before;
-  if (suspect && (busy_attempts < kPatience || !ReadsTheSame(**file, *before, prepared.content))) {
+  if (suspect &&
+      (busy_attempts < kPatientAttempts || !ReadsTheSame(**file, *before, prepared.content))) {
     return Outcome(PreparedFile::Kind::kBusy);
   }
   const absl::StatusOr<bool> same_name = (*file)->NameIsStillThis();
@@ -150,7 +151,8 @@ absl::Status FilePreparer::Read(LocalFile& file, const Fingerprint& before, uint
   ContentBuilder builder(average);
   HoleSkipper holes(file, before.size, sizes, builder, sink);
   // Holds what is read at once and what is left of a chunk.
-  const size_t least = std::max<size_t>(sink != nullptr ? kSharedSize : kReadSize, 2 * sizes.max());
+  const size_t least =
+      std::max<size_t>(sink != nullptr ? kSharedSize : kPieceSize, 2 * sizes.max());
   const size_t capacity = std::min<uint64_t>(before.size, keep ? kLargestKept : least);
   ReadWindow window(capacity, /*shared=*/sink != nullptr);
   uint64_t offset = 0;

@@ -13,7 +13,7 @@ constexpr char kHideEverything[] = "*";
 // Who writes it may be told from who only has it open by how long ago it changed.
 constexpr absl::Duration kWriterQuiet = absl::Seconds(2);
 // Directories without rules are remembered too, but not more of them than this.
-constexpr size_t kMostRemembered = 100'000;
+constexpr size_t kMostDirectoriesRemembered = 100'000;
 
 bool IsAbsent(const absl::Status& status) {
   // A symlink or a directory of this name holds no rules, as with git.
@@ -153,7 +153,7 @@ void Filters::Use(const RelPath& directory, const RuleFile& file, const std::str
 }
 
 void Filters::Load(const RelPath& directory, bool again) {
-  if (loaded_.size() >= kMostRemembered) {
+  if (loaded_.size() >= kMostDirectoriesRemembered) {
     absl::erase_if(loaded_, [](const auto& item) { return item.second == Texts(); });
   }
   const auto [it, first] = loaded_.try_emplace(directory);

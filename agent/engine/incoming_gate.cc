@@ -10,19 +10,19 @@ namespace {
 using Direction = HeldRow::Direction;
 
 // How long losses wait for more of them: longer than those who pass them on wait between theirs.
-constexpr absl::Duration kQuiet = absl::Milliseconds(750);
+constexpr absl::Duration kQuietIncoming = absl::Milliseconds(750);
 // The same while other things keep coming, and while losses do.
 constexpr absl::Duration kLongWhileReceiving = absl::Seconds(10);
-constexpr absl::Duration kLongest = absl::Seconds(60);
-constexpr absl::Duration kJudgeInterval = absl::Milliseconds(100);
-constexpr absl::Duration kCountInterval = absl::Seconds(1);
+constexpr absl::Duration kLongestIncoming = absl::Seconds(60);
+constexpr absl::Duration kJudgeIncomingInterval = absl::Milliseconds(100);
+constexpr absl::Duration kCountEntriesInterval = absl::Seconds(1);
 
 }  // namespace
 
 bool IncomingGate::Few(size_t more) {
   if (act_.off()) return true;
   const absl::Time now = context_->clock->Now();
-  if (more > 0 && now - entries_counted_ >= kCountInterval) {
+  if (more > 0 && now - entries_counted_ >= kCountEntriesInterval) {
     const absl::StatusOr<BaseCounts> base = context_->state->CountBase();
     if (!base.ok()) return false;
     act_.Saw(base->entries, now);
@@ -98,14 +98,14 @@ void IncomingGate::Forget(const RelPath& path) {
 
 bool IncomingGate::Settled(absl::Time now) const {
   const absl::Duration waited = now - first_seen_;
-  if (waited >= kLongest) return true;
-  if (now - last_seen_ < kQuiet) return false;
+  if (waited >= kLongestIncoming) return true;
+  if (now - last_seen_ < kQuietIncoming) return false;
   return !receiving_() || waited >= kLongWhileReceiving;
 }
 
 void IncomingGate::Step() {
   const absl::Time now = context_->clock->Now();
-  if (seen_.empty() || now - judged_ < kJudgeInterval || !Settled(now)) return;
+  if (seen_.empty() || now - judged_ < kJudgeIncomingInterval || !Settled(now)) return;
   judged_ = now;
   Judge(now);
 }

@@ -6,7 +6,6 @@
 namespace filesync {
 namespace {
 
-constexpr int kConflictNameAttempts = 1000;
 constexpr uint32_t kNewParentMode = 0755;
 
 }  // namespace

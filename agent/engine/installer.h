@@ -11,6 +11,9 @@
 
 namespace filesync {
 
+// So many names are tried for one conflict copy.
+inline constexpr int kConflictNameAttempts = 1000;
+
 // What one item came to.
 struct Installed {
   enum class Kind : uint8_t {

@@ -11,7 +11,7 @@
 namespace filesync {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(5);
+constexpr absl::Duration kListWithin = absl::Seconds(5);
 
 // What can be told of a local change without reading it.
 const char* WhyLocal(const Situation& situation) {
@@ -36,7 +36,7 @@ absl::StatusOr<PendingList> LocationSync::Pending(size_t limit) {
     answer->list = ListPending(limit);
     answer->ready.Notify();
   });
-  if (!answer->ready.WaitForNotificationWithTimeout(kPatience)) {
+  if (!answer->ready.WaitForNotificationWithTimeout(kListWithin)) {
     return Unavailable("the agent is too busy to answer; ask again later");
   }
   return std::move(answer->list);

@@ -78,7 +78,7 @@ void ManagedLocation::EndRest() {
 
 void ManagedLocation::SetSchedule(std::optional<CronSchedule> schedule) {
   absl::MutexLock lock(&mutex_);
-  options_.schedule = std::move(schedule);
+  options_.schedule = schedule;
   next_ = absl::InfinitePast();
   EndRest();
 }

@@ -10,12 +10,12 @@ namespace {
 // Renames of renames that are followed; also ends a circle.
 constexpr int kLongestChain = 64;
 // Of the renames that were heard of, so many are remembered.
-constexpr size_t kMostRemembered = 100'000;
+constexpr size_t kMostRenamesRemembered = 100'000;
 // How long what stands in the way may take to be applied.
-constexpr absl::Duration kPatience = absl::Seconds(5);
+constexpr absl::Duration kApplyWithin = absl::Seconds(5);
 // How long an edited file that is missing here is waited for under another name.
-constexpr absl::Duration kQuiet = absl::Milliseconds(300);
-constexpr absl::Duration kLongest = absl::Seconds(30);
+constexpr absl::Duration kQuietRename = absl::Milliseconds(300);
+constexpr absl::Duration kLongestRename = absl::Seconds(30);
 
 bool IsEditOfFile(const Situation& situation) {
   return situation.base.has_value() && situation.base->entry.type == EntryType::kFile &&
@@ -37,7 +37,7 @@ void RenameFollower::Remember(const std::vector<Entry>& entries) {
     if (entry.IsLive()) {
       moved_.erase(entry.path);
     } else if (!entry.moved_to.IsRoot()) {
-      if (moved_.size() >= kMostRemembered) moved_.clear();
+      if (moved_.size() >= kMostRenamesRemembered) moved_.clear();
       moved_[entry.path] = {entry.moved_to, entry.version};
     }
   }
@@ -69,7 +69,7 @@ RenameFollower::Answer RenameFollower::Follow(const Situation& situation) {
     const absl::StatusOr<Answer> moved = Move(situation, **target);
     context_->Release(path);
     if (moved.ok()) {
-      if (*moved == Answer::kLater && now - wait.since < kPatience) return Answer::kLater;
+      if (*moved == Answer::kLater && now - wait.since < kApplyWithin) return Answer::kLater;
       answer = *moved == Answer::kFollows ? Answer::kFollows : Answer::kNo;
     } else {
       context_->log->Warn("{} does not follow its rename to {}: {}", situation.path.ForPeople(),
@@ -166,7 +166,7 @@ bool RenameFollower::MayBecomeEmpty(const RelPath& directory) const {
 bool RenameFollower::MayHaveMoved(const RelPath& path, bool quiet) {
   const absl::Time now = context_->clock->Now();
   const absl::Duration waited = now - missing_.try_emplace(path, now).first->second;
-  if (waited < kQuiet || (!quiet && waited < kLongest)) return true;
+  if (waited < kQuietRename || (!quiet && waited < kLongestRename)) return true;
   missing_.erase(path);
   return false;
 }

@@ -219,7 +219,7 @@ absl::Status SyncManager::Impl::Replace(SyncLocation options) {
   SyncLocation before = location->options();
   StopEngine(location->Take());
   absl::StatusOr<std::unique_ptr<LocationSync>> sync = Open(options);
-  const absl::Status replaced = sync.status();
+  absl::Status replaced = sync.status();
   if (!replaced.ok()) {
     sync = Open(before);
     options = std::move(before);
@@ -444,7 +444,7 @@ absl::Status SyncManager::ReconfigureLocation(const LocationSyncOptions& options
 absl::Status SyncManager::SetSchedule(const std::string& directory,
                                       std::optional<CronSchedule> schedule) {
   FS_ASSIGN_OR_RETURN(const auto location, impl_->Find(directory));
-  location->SetSchedule(std::move(schedule));
+  location->SetSchedule(schedule);
   return absl::OkStatus();
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kMinutesPerDay = 24 * 60;
 // A week, and another for an entry whose hour is skipped in the first.
-constexpr int kDaysAhead = 15;
+constexpr int kTimetableDaysAhead = 15;
 
 struct TimeOfWeek {
   std::optional<absl::Weekday> weekday;  // nullopt: every day
@@ -152,7 +152,7 @@ std::vector<absl::Time> RateTimetable::PossibleChanges(absl::Time after,
   std::vector<absl::Time> moments;
   const absl::CivilDay today = absl::ToCivilDay(after, zone);
   // Yesterday's too: a clock that is put back at midnight shows them once more.
-  for (absl::CivilDay day = today - 1; day < today + kDaysAhead; ++day) {
+  for (absl::CivilDay day = today - 1; day < today + kTimetableDaysAhead; ++day) {
     const int midnight = MinuteOfWeek(absl::GetWeekday(day), 0);
     for (const Entry& entry : entries_) {
       const int minute = entry.minute - midnight;
@@ -160,7 +160,7 @@ std::vector<absl::Time> RateTimetable::PossibleChanges(absl::Time after,
       AppendMoments(absl::CivilMinute(day) + minute, zone, &moments);
     }
   }
-  AppendJumps(after, after + kDaysAhead * absl::Hours(24), zone, &moments);
+  AppendJumps(after, after + kTimetableDaysAhead * absl::Hours(24), zone, &moments);
   std::sort(moments.begin(), moments.end());
   return moments;
 }

@@ -29,6 +29,7 @@ class MemoryChunkStore final : public ChunkStore {
   absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) override {
     absl::MutexLock lock(&mutex_);
     std::vector<bool> has;
+    has.reserve(ids.size());
     for (const ChunkId& id : ids) has.push_back(frames_.contains(id));
     return has;
   }

@@ -37,7 +37,9 @@ class Hash256 {
   // Lower-case hex, 64 characters.
   std::string ToHex() const;
 
-  friend auto operator<=>(const Hash256&, const Hash256&) = default;
+  // clang-tidy 14 takes the comparison that the compiler writes for a null pointer.
+  friend auto operator<=>(const Hash256&,
+                          const Hash256&) = default;  // NOLINT(modernize-use-nullptr)
   template <typename H>
   friend H AbslHashValue(H state, const Hash256& hash) {
     return H::combine_contiguous(std::move(state), hash.bytes_.data(), kSize);

@@ -35,7 +35,7 @@ class View {
 
 class MemorySnapshot final : public KvSnapshot {
  public:
-  explicit MemorySnapshot(View view) : view(std::move(view)) {}
+  explicit MemorySnapshot(const View& view) : view(view) {}
   const View view;
 };
 

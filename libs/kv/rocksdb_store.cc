@@ -195,7 +195,7 @@ class RocksDbStore final : public KvStore {
     }
     rocksdb::WriteOptions options;
     options.sync = synced;
-    const absl::Status written = FromRocks(db_->Write(options, &writes), "writing the store");
+    absl::Status written = FromRocks(db_->Write(options, &writes), "writing the store");
     // A failed sync leaves it open what is on disk: nothing may be acknowledged after it.
     if (!written.ok() && synced) listener_->Fail(written);
     return written;

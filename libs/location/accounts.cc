@@ -13,7 +13,7 @@ namespace {
 
 constexpr absl::Duration kKept = absl::Minutes(1);
 // Names arrive from others; nobody is to fill the memory with them.
-constexpr size_t kMostKept = 10'000;
+constexpr size_t kMostNamesKept = 10'000;
 constexpr size_t kLargestRecord = 1 << 20;
 
 // Calls one of the get*_r functions, with more room until it suffices.
@@ -71,7 +71,7 @@ std::optional<uint32_t> FindGroup(const std::string& name) {
 
 void Accounts::ForgetOld() {
   const absl::Time now = absl::Now();
-  if (now < forget_at_ && users_.size() + groups_.size() + owners_.size() < kMostKept) return;
+  if (now < forget_at_ && users_.size() + groups_.size() + owners_.size() < kMostNamesKept) return;
   forget_at_ = now + kKept;
   owners_.clear();
   users_.clear();

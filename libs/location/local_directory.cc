@@ -58,9 +58,6 @@ bool ProvesAbsence(const absl::Status& status) {
   return error == ENOENT || error == ENOTDIR || error == ELOOP;
 }
 
-ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
-ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
-
 class PosixDirectory final : public LocalDirectory {
  public:
   PosixDirectory(std::string path, const Clock* clock, UniqueFd root, UniqueFd state, UniqueFd tmp,

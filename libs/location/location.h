@@ -137,6 +137,11 @@ struct ApplyResult {
   AttributeLoss loss;  // what could not be stored
 };
 
+// What was to go is gone already.
+inline ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
+// It is not what was expected; nothing was done.
+inline ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
+
 struct WatchEvent {
   enum class Kind : uint8_t {
     kChanged,    // a finished change: closed after writing, renamed, created, deleted, attributes

@@ -18,8 +18,6 @@ constexpr size_t kTrashNameBytes = 200;
 // Each attempt is lost to one more save by another program.
 constexpr int kExchangeAttempts = 16;
 
-ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
-ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
 ApplyResult StillFull() { return {ApplyKind::kNotEmpty, {}, {}, {}}; }
 
 bool NotSupported(int error) { return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP; }
@@ -146,9 +144,10 @@ int Placement::LinkNew(int from, const std::string& from_name, int to,
   if (renameat(from, from_name.c_str(), trash_, aside.c_str()) != 0) return 0;
   const absl::StatusOr<struct stat> linked = StatAt(to, to_name);
   const absl::StatusOr<struct stat> old = StatAt(trash_, aside);
-  if (linked.ok() && old.ok() && linked->st_ino == old->st_ino && linked->st_dev == old->st_dev) {
-    unlinkat(trash_, aside.c_str(), 0);
-  } else if (linkat(trash_, aside.c_str(), from, from_name.c_str(), 0) == 0) {
+  const bool same =
+      linked.ok() && old.ok() && linked->st_ino == old->st_ino && linked->st_dev == old->st_dev;
+  // What else was there goes back to its name.
+  if (same || linkat(trash_, aside.c_str(), from, from_name.c_str(), 0) == 0) {
     unlinkat(trash_, aside.c_str(), 0);
   }
   return 0;

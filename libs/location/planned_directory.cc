@@ -66,9 +66,7 @@ class KnownFile final : public LocalFile {
       : bytes_(std::move(bytes)), entry_(std::move(entry)) {}
   absl::StatusOr<size_t> ReadAt(uint64_t offset, char* buffer, size_t size) override {
     if (offset >= bytes_->size()) return 0;
-    const size_t got = std::min<uint64_t>(size, bytes_->size() - offset);
-    std::memcpy(buffer, bytes_->data() + offset, got);
-    return got;
+    return bytes_->copy(buffer, size, offset);
   }
   absl::StatusOr<Fingerprint> Stat() override { return entry_.fingerprint; }
   absl::StatusOr<uint32_t> Mode() override { return entry_.mode; }
@@ -107,8 +105,6 @@ class MovedFile final : public LocalFile {
   const LocalEntry entry_;
 };
 
-ApplyResult NothingThere() { return {ApplyKind::kApplied, {}, {}, {}}; }
-ApplyResult SomethingElse() { return {ApplyKind::kChanged, {}, {}, {}}; }
 ApplyResult Applied(const LocalEntry& entry) {
   return {ApplyKind::kApplied, entry.fingerprint, entry.Metadata(), {}};
 }

@@ -119,7 +119,7 @@ absl::Status SetXattrs(int fd, const struct stat& info, const Xattrs& wanted) {
   // A file's attributes can only be set by whom its permissions let write.
   const bool read_only = (info.st_mode & S_IWUSR) == 0 && geteuid() != 0;
   const bool opened = read_only && SetMode(fd, info.st_mode | S_IWUSR).ok();
-  const absl::Status written = WriteXattrs(path, *now, wanted);
+  absl::Status written = WriteXattrs(path, *now, wanted);
   if (opened) FS_RETURN_IF_ERROR(SetMode(fd, info.st_mode));
   return written;
 }
@@ -172,7 +172,7 @@ absl::Status PosixAttributes::SetOwner(int fd, const struct stat& info, const Ow
   const gid_t gid = accounts_.GroupId(owner);
   if (info.st_uid == uid && info.st_gid == gid) return absl::OkStatus();
   if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0) return absl::OkStatus();
-  const absl::Status refused = ErrnoStatus(errno, "chown");
+  absl::Status refused = ErrnoStatus(errno, "chown");
   // Who may not give files away may still give them to a group of theirs.
   constexpr auto kSame = static_cast<uid_t>(-1);
   if (info.st_gid != gid) (void)!fchownat(fd, "", kSame, gid, AT_EMPTY_PATH);

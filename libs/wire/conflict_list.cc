@@ -4,11 +4,11 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <chrono>
 #include <tuple>
 
 #include "filesync/v1/admin.grpc.pb.h"
 #include "libs/base/status.h"
+#include "libs/wire/admin_call.h"
 #include "libs/wire/channel.h"
 #include "libs/wire/grpc_status.h"
 
@@ -16,21 +16,6 @@ namespace filesync {
 namespace {
 
 constexpr uint32_t kPage = 1000;
-constexpr auto kDeadline = std::chrono::seconds(15);
-
-absl::Status Explain(const absl::Status& status, const std::string& server) {
-  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
-    return Unavailable("the server {} can't be reached: {}", server, ToStd(status.message()));
-  }
-  if (absl::IsUnimplemented(status)) {
-    return FailedPrecondition("the server {} is too old to list conflicts", server);
-  }
-  return status;
-}
-
-absl::Time ToTime(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
 
 ListedSide ToSide(const v1::ConflictSideView& view) {
   ListedSide side;
@@ -60,12 +45,13 @@ absl::StatusOr<v1::ListConflictsResponse> FetchAll(const std::string& server,
   FS_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel, NewChannel(server));
   const auto admin = v1::AdminService::NewStub(channel);
   v1::ListConflictsResponse all;
-  const auto deadline = std::chrono::system_clock::now() + kDeadline;
+  const auto deadline = std::chrono::system_clock::now() + kAdminCallDeadline;
   do {
     grpc::ClientContext context;
     context.set_deadline(deadline);
     v1::ListConflictsResponse page;
-    FS_RETURN_IF_ERROR(Explain(FromGrpc(admin->ListConflicts(&context, request, &page)), server));
+    FS_RETURN_IF_ERROR(ExplainAdminCall(FromGrpc(admin->ListConflicts(&context, request, &page)),
+                                        server, "list conflicts"));
     for (v1::ConflictView& view : *page.mutable_conflicts()) {
       *all.add_conflicts() = std::move(view);
     }

@@ -3,27 +3,15 @@
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/grpcpp.h>
 
-#include <chrono>
-
 #include "absl/time/clock.h"
 #include "filesync/v1/admin.grpc.pb.h"
 #include "libs/base/status.h"
+#include "libs/wire/admin_call.h"
 #include "libs/wire/channel.h"
 #include "libs/wire/grpc_status.h"
 
 namespace filesync {
 namespace {
-
-constexpr auto kDeadline = std::chrono::seconds(15);
-
-absl::Status Explain(const absl::Status& status, const std::string& server) {
-  if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
-  return Unavailable("the server {} can't be reached: {}", server, ToStd(status.message()));
-}
-
-absl::Time ToTime(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
 
 using Stub = std::unique_ptr<v1::AdminService::Stub>;
 absl::StatusOr<Stub> Connect(const std::string& server) {
@@ -35,7 +23,7 @@ absl::StatusOr<Stub> Connect(const std::string& server) {
 std::map<std::string, std::string> AgentNames(v1::AdminService::Stub& admin,
                                               const std::string& folder) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+  context.set_deadline(std::chrono::system_clock::now() + kAdminCallDeadline);
   v1::ListAgentsRequest request;
   request.set_folder(folder);
   v1::ListAgentsResponse response;
@@ -65,12 +53,13 @@ absl::StatusOr<VersionList> FetchVersions(const std::string& server, const std::
                                           const std::string& path) {
   FS_ASSIGN_OR_RETURN(const Stub admin, Connect(server));
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+  context.set_deadline(std::chrono::system_clock::now() + kAdminCallDeadline);
   v1::GetEntryRequest request;
   request.set_folder(folder);
   request.set_path(path);
   v1::GetEntryResponse response;
-  FS_RETURN_IF_ERROR(Explain(FromGrpc(admin->GetEntry(&context, request, &response)), server));
+  FS_RETURN_IF_ERROR(ExplainAdminCall(FromGrpc(admin->GetEntry(&context, request, &response)),
+                                      server, "list versions"));
   const std::map<std::string, std::string> names = AgentNames(*admin, folder);
   VersionList list;
   list.versions.push_back(ToVersion(response.entry(), names));
@@ -88,10 +77,11 @@ absl::StatusOr<VersionList> FetchVersions(const std::string& server, const std::
 absl::StatusOr<ServerFacts> FetchServerFacts(const std::string& server) {
   FS_ASSIGN_OR_RETURN(const Stub admin, Connect(server));
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+  context.set_deadline(std::chrono::system_clock::now() + kAdminCallDeadline);
   v1::GetServerInfoResponse response;
   const absl::Time began = absl::Now();
-  FS_RETURN_IF_ERROR(Explain(FromGrpc(admin->GetServerInfo(&context, {}, &response)), server));
+  FS_RETURN_IF_ERROR(ExplainAdminCall(FromGrpc(admin->GetServerInfo(&context, {}, &response)),
+                                      server, "tell its version"));
   return ServerFacts{response.version(), ToTime(response.now()), absl::Now() - began};
 }
 

@@ -12,13 +12,13 @@
 namespace filesync {
 namespace {
 
-constexpr uint32_t kDefaultPage = 100;
-constexpr uint32_t kLargestPage = 1000;
+constexpr uint32_t kDefaultConflictsPage = 100;
+constexpr uint32_t kLargestConflictsPage = 1000;
 // Callers' receive limit is 4 MiB when they did not raise it; a view has two paths at most.
-constexpr size_t kAnswerBytes = 2 << 20;
+constexpr size_t kConflictsAnswerBytes = 2 << 20;
 // Entries looked at for one page: a folder of millions has few copies.
 constexpr size_t kMostEntriesPerPage = 20'000;
-constexpr size_t kEntriesAtOnce = 1000;
+constexpr size_t kEntriesReadAtOnce = 1000;
 
 // A page begins after a held conflict, or after an entry that was looked at for copies.
 struct Position {
@@ -89,9 +89,9 @@ class Lister {
   }
 
   absl::Status Copies(const RelPath& prefix, std::optional<RelPath> after) {
-    for (size_t seen = 0; seen < kMostEntriesPerPage; seen += kEntriesAtOnce) {
+    for (size_t seen = 0; seen < kMostEntriesPerPage; seen += kEntriesReadAtOnce) {
       FS_ASSIGN_OR_RETURN(const std::vector<Entry> entries,
-                          metadata_.ListEntries(folder_, prefix, after, kEntriesAtOnce, false));
+                          metadata_.ListEntries(folder_, prefix, after, kEntriesReadAtOnce, false));
       for (const Entry& entry : entries) {
         const auto copy = ParseConflictCopyPath(entry.path);
         if (copy.has_value()) {
@@ -104,7 +104,7 @@ class Lister {
         }
         after = entry.path;
       }
-      if (entries.size() < kEntriesAtOnce) return absl::OkStatus();
+      if (entries.size() < kEntriesReadAtOnce) return absl::OkStatus();
     }
     response_->set_next_page_token(ToToken(after));
     return absl::OkStatus();
@@ -116,7 +116,7 @@ class Lister {
   // Whether the page has room for it; a page has room for one at least.
   bool Fits(const v1::ConflictView& view) {
     bytes_ += view.ByteSizeLong();
-    return response_->conflicts_size() == 0 || (!Full() && bytes_ <= kAnswerBytes);
+    return response_->conflicts_size() == 0 || (!Full() && bytes_ <= kConflictsAnswerBytes);
   }
 
   absl::StatusOr<v1::ConflictView> CopyView(const Entry& entry, const ConflictCopyName& copy) {
@@ -146,8 +146,9 @@ absl::Status ListConflicts(const AdminDependencies& dependencies, const FolderIn
                            ToStd(prefix.status().message()));
   }
   FS_ASSIGN_OR_RETURN(Position position, FromToken(request.page_token()));
-  const uint32_t page =
-      request.page_size() == 0 ? kDefaultPage : std::min(request.page_size(), kLargestPage);
+  const uint32_t page = request.page_size() == 0
+                            ? kDefaultConflictsPage
+                            : std::min(request.page_size(), kLargestConflictsPage);
   Lister lister(dependencies, folder, page, response);
   if (position.held) {
     FS_ASSIGN_OR_RETURN(const bool all, lister.Held(*prefix, position.conflict));

@@ -19,8 +19,7 @@ constexpr size_t kSessionEventsKept = 256;
 std::shared_ptr<WatchStream> WatchStream::Start(const AdminDependencies* dependencies,
                                                 grpc::CallbackServerContext* context,
                                                 std::string folder) {
-  const std::shared_ptr<WatchStream> stream(
-      new WatchStream(dependencies, context, std::move(folder)));
+  std::shared_ptr<WatchStream> stream(new WatchStream(dependencies, context, std::move(folder)));
   absl::MutexLock lock(&stream->mutex_);
   stream->self_ = stream;
   stream->Pump();
