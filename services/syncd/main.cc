@@ -10,6 +10,7 @@
 #include "services/syncd/config.h"
 #include "services/syncd/health_check.h"
 #include "services/syncd/server.h"
+#include "services/syncd/service_manager.h"
 
 namespace filesync {
 namespace {
@@ -27,9 +28,10 @@ sigset_t StopSignals() {
 }
 
 // Returns when a stop signal came (true) or the store has failed (false).
-bool WaitForEnd(const sigset_t& signals, SyncServer& server) {
+bool WaitForEnd(const sigset_t& signals, SyncServer& server, ServiceManager& manager) {
   const timespec interval = {1, 0};
   while (server.Health().ok()) {
+    if (server.Alive()) manager.Alive();
     if (sigtimedwait(&signals, nullptr, &interval) > 0) return true;
   }
   return false;
@@ -46,7 +48,10 @@ int Serve(const ServerConfig& config) {
     std::cerr << "syncd: " << Describe(server.status()) << "\n";
     return 1;
   }
-  const bool asked = WaitForEnd(signals, **server);
+  ServiceManager manager;
+  manager.Ready();
+  const bool asked = WaitForEnd(signals, **server, manager);
+  manager.Stopping();
   const absl::Status stopped = (*server)->Stop(kSpread, kGrace);
   return asked && stopped.ok() ? 0 : 1;
 }

@@ -13,6 +13,7 @@
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/base/version.h"
 #include "libs/chunk_store/decorators.h"
 #include "libs/chunk_store/pack_chunk_store.h"
 #include "libs/kv/rocksdb_store.h"
@@ -24,6 +25,7 @@
 #include "services/syncd/call_metrics.h"
 #include "services/syncd/data_directory.h"
 #include "services/syncd/health_service.h"
+#include "services/syncd/pulse.h"
 #include "services/syncd/server_metrics.h"
 
 namespace filesync {
@@ -71,6 +73,7 @@ struct SyncServer::Parts {
   // Two, so that bulk data never stands before a commit.
   std::unique_ptr<ThreadPool> sync_pool;
   std::unique_ptr<ThreadPool> chunk_pool;
+  std::unique_ptr<Pulse> pulse;
   std::unique_ptr<HealthService> health;
   std::unique_ptr<SyncService> sync;
   std::unique_ptr<ChunkService> chunk;
@@ -111,6 +114,7 @@ void SyncServer::Parts::MakeServices() {
   const int threads = std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
   sync_pool = std::make_unique<ThreadPool>("sync", threads);
   chunk_pool = std::make_unique<ThreadPool>("chunk", threads);
+  pulse = std::make_unique<Pulse>(std::vector<Executor*>{sync_pool.get(), chunk_pool.get()});
   staged = std::make_unique<StagedBytes>(clock, [this]() -> uint64_t {
     struct statvfs figures = {};
     if (fstatvfs(data_directory.get(), &figures) != 0) return 0;
@@ -145,7 +149,7 @@ void SyncServer::Parts::MakeServices() {
                                                            .executor = sync_pool.get(),
                                                            .clock = clock,
                                                            .log = log,
-                                                           .version = kSyncdVersion});
+                                                           .version = kVersion});
   health = std::make_unique<HealthService>(std::vector<std::string>{
       v1::SyncService::service_full_name(), v1::ChunkService::service_full_name(),
       v1::AdminService::service_full_name()});
@@ -250,7 +254,7 @@ absl::StatusOr<std::unique_ptr<SyncServer>> SyncServer::Start(const ServerConfig
   FS_RETURN_IF_ERROR(parts.ListenHttp(config));
   FS_RETURN_IF_ERROR(parts.Listen(config));
   parts.health->SetServing(true);
-  log->Info("syncd {} serves {} from {} (server {}, incarnation {})", kSyncdVersion,
+  log->Info("syncd {} serves {} from {} (server {}, incarnation {})", kVersion,
             Endpoint{config.listen.host, parts.port}.ToString(), config.data,
             HexEncode(parts.metadata->ServerId()),
             HexEncode(parts.metadata->Incarnations().back().id));
@@ -272,6 +276,8 @@ int SyncServer::port() const { return parts_->port; }
 int SyncServer::http_port() const { return parts_->http != nullptr ? parts_->http->port() : 0; }
 
 absl::Status SyncServer::Health() { return parts_->Health(); }
+
+bool SyncServer::Alive() { return parts_->pulse->Beat(); }
 
 absl::Status SyncServer::Stop(absl::Duration spread, absl::Duration grace) {
   return parts_->Stop(spread, grace);

@@ -32,6 +32,10 @@ class SyncServer {
   // from then on, and is to be stopped.
   absl::Status Health();
 
+  // For a watchdog, at intervals: false while the threads that serve are stuck with what they had
+  // to do at an earlier call. One caller.
+  bool Alive();
+
   // Tells all agents to come back after a random part of `spread`, lets what is being worked on
   // finish, for at most `grace`, and closes the store. The result says whether it closed cleanly.
   absl::Status Stop(absl::Duration spread, absl::Duration grace);
