@@ -2,17 +2,19 @@
 #
 #   install_packages build test …   installs what is missing of these groups
 
-PACKAGES_build="build-essential ccache cmake ninja-build pkg-config libgrpc++-dev libprotobuf-dev
-  protobuf-compiler protobuf-compiler-grpc libabsl-dev librocksdb-dev libzstd-dev libsodium-dev
-  libsqlite3-dev libcli11-dev libtomlplusplus-dev libspdlog-dev libfmt-dev libcpp-httplib-dev
-  libssl-dev libbrotli-dev librust-blake3-dev prometheus-cpp-dev libcurl4-openssl-dev zlib1g-dev
-  libbz2-dev liblz4-dev libsnappy-dev libgflags-dev libc-ares-dev libre2-dev"
-PACKAGES_test="libgtest-dev libgmock-dev librapidcheck-dev python3 python3-grpcio python3-protobuf
-  strace iproute2 util-linux rsync curl ca-certificates git zsh fish groff-base tzdata
-  python3-fusepy"
-PACKAGES_lint="clang-14 clang-tidy-14 clang-format-14 npm"
-PACKAGES_bench="libbenchmark-dev rsync"
-PACKAGES_compose="docker.io docker-compose debootstrap curl ca-certificates"
+PACKAGES_build="build-essential ccache cmake mold ninja-build pkg-config libgrpc++-dev libgrpc-dev
+  libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev librocksdb-dev libzstd-dev
+  libsodium-dev libsqlite3-dev libsystemd-dev libcli11-dev libtomlplusplus-dev libspdlog-dev
+  libfmt-dev libcpp-httplib-dev libssl-dev libbrotli-dev librust-blake3-dev prometheus-cpp-dev
+  libcivetweb-dev libcurl4-openssl-dev zlib1g-dev libbz2-dev liblz4-dev libsnappy-dev
+  libgflags-dev libc-ares-dev libre2-dev"
+PACKAGES_test="libgtest-dev libgmock-dev librapidcheck-dev python3 python3-grpcio python3-fusepy
+  strace git zsh fish groff-base systemd"
+PACKAGES_package="debhelper"
+PACKAGES_lint="clang-14 clang-tidy-14 clang-format-14 lintian npm ca-certificates"
+PACKAGES_bench="libbenchmark-dev rsync iproute2"
+PACKAGES_compose="docker.io docker-compose debootstrap golang-go ca-certificates python3"
+PACKAGES_root="debootstrap"
 
 # Runs a command as root: directly, or by sudo.
 as_root() {
@@ -32,8 +34,9 @@ missing_packages() {
   for group in "$@"; do
     list="PACKAGES_$group"
     for package in ${!list}; do
-      # npm may have come another way, and Debian's would pull in a second Node.js.
+      # These may have come another way, and Debian's would be a second one.
       if [ "$package" = npm ] && command -v npm >/dev/null 2>&1; then continue; fi
+      if [ "$package" = golang-go ] && command -v go >/dev/null 2>&1; then continue; fi
       dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed$' ||
         echo "$package"
     done

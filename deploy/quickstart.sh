@@ -5,9 +5,12 @@
 #
 # Without directories it makes two fresh ones with a few files. Ctrl-C stops everything; run it
 # again, and it goes on where it was. Ports: FILESYNC_PORT (50051), FILESYNC_HTTP_PORT (9464).
+# With FILESYNC_BIN=DIR it runs the programs in DIR (/usr/bin for those of the packages) and
+# installs and builds nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source deploy/packages.sh
+source deploy/build.sh
 
 home="${XDG_DATA_HOME:-$HOME/.local/share}/filesync-quickstart"
 case $# in
@@ -31,16 +34,20 @@ free_port() {
   echo "$port"
 }
 
-install_packages build
-echo "Building (the first time takes several minutes) ..."
-mkdir -p build
-if ! { cmake --preset release && cmake --build --preset release --target syncd syncagent; } \
-    >build/quickstart.log 2>&1; then
-  tail -n 40 build/quickstart.log >&2
-  echo "quickstart: the build failed; all of its output is in build/quickstart.log" >&2
-  exit 1
+if [ -n "${FILESYNC_BIN:-}" ]; then
+  bin="$FILESYNC_BIN"
+else
+  bin="$PWD/build/release/bin"
+  install_packages build
+  echo "Building (the first time takes a few minutes) ..."
+  build_preset release syncd syncagent
 fi
-bin="$PWD/build/release/bin"
+for program in syncd syncagent; do
+  if [ ! -x "$bin/$program" ]; then
+    echo "quickstart: there is no $bin/$program" >&2
+    exit 1
+  fi
+done
 
 mkdir -p "$home/server" "$dir_a" "$dir_b"
 if [ $# -eq 0 ] && [ -z "$(ls "$dir_a")$(ls "$dir_b")" ]; then
