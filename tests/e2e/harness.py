@@ -4,6 +4,7 @@ A test waits for a condition with a deadline; it never sleeps to let something h
 program printed is shown when a test fails.
 """
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -20,7 +21,7 @@ import unittest
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BIN = os.environ.get("FILESYNC_BIN", os.path.join(ROOT, "build", "release", "bin"))
+BIN = os.environ.get("FILESYNC_BIN", os.path.join(ROOT, "build", "dev", "bin"))
 SYNCD = os.path.join(BIN, "syncd")
 SYNCAGENT = os.path.join(BIN, "syncagent")
 STATE = b".syncagent"
@@ -40,10 +41,27 @@ def seed():
     return random.Random(value)
 
 
+def port_range():
+    """The ports that are this suite's own, where several run side by side."""
+    first, _, last = os.environ.get("FILESYNC_PORTS", "11000-11999").partition("-")
+    ports = list(range(int(first), int(last) + 1))
+    # Another one first in each run, as the last run's connections may still hold some.
+    start = random.SystemRandom().randrange(len(ports))
+    return itertools.cycle(ports[start:] + ports[:start])
+
+
+PORTS = port_range()
+
+
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    while True:
+        port = next(PORTS)
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def wait_until(condition, what, deadline=60.0, poll=0.02):

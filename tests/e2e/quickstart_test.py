@@ -20,7 +20,8 @@ class QuickstartTest(unittest.TestCase):
         self.log = os.path.join(self.home, "output")
 
     def start(self, *directories):
-        env = {**os.environ, "XDG_DATA_HOME": self.home,
+        # The pipeline runs it in a bare root as well, where it installs and builds.
+        env = {**os.environ, "XDG_DATA_HOME": self.home, "FILESYNC_BIN": harness.BIN,
                "FILESYNC_PORT": str(harness.free_port()),
                "FILESYNC_HTTP_PORT": str(harness.free_port())}
         with open(self.log, "ab") as log:
@@ -58,7 +59,7 @@ class QuickstartTest(unittest.TestCase):
         process = self.start()
         base = os.path.join(self.home, "filesync-quickstart")
         try:
-            wait_until(lambda: os.path.exists(f"{base}/B/welcome.txt"), "A's file is in B", 1200)
+            wait_until(lambda: os.path.exists(f"{base}/B/welcome.txt"), "A's file is in B", 120)
             wait_until(lambda: os.path.exists(f"{base}/A/photos/not-really-a-photo.jpg"),
                        "B's file is in A", 60)
         except AssertionError:
@@ -68,7 +69,7 @@ class QuickstartTest(unittest.TestCase):
         with open(f"{base}/A/while-stopped", "w", encoding="ascii") as file:
             file.write("made between two runs")
         process = self.start()
-        wait_until(lambda: os.path.exists(f"{base}/B/while-stopped"), "it goes on", 1200)
+        wait_until(lambda: os.path.exists(f"{base}/B/while-stopped"), "it goes on", 120)
         self.interrupt(process)
 
     def test_wrong_use(self):

@@ -171,7 +171,8 @@ class ResolveTest(ResolveTestCase):
         self.converge(left, right)
         copy, = self.copies(right, "plan")
         self.assertEqual({LOCAL, REMOTE}, {right.read("plan.txt"), right.read(copy)})
-        self.assertEqual({"copy"}, {view["kind"] for view in self.listed(left.dir)})
+        wait_until(lambda: {view["kind"] for view in self.listed(left.dir)} == {"copy"},
+                   "only the copy is listed")
 
     def test_a_word_holds_once(self):
         left, right = self.diverge("plan.txt")
