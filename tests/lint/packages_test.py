@@ -31,7 +31,7 @@ DATA = {
     r'"go", "install"': "golang-go",
 }
 # Names of tools that are other things in our scripts: builtins, commands of ours.
-WORDS = {"w", "kill", "man", "file", "column", "host", "script"}
+WORDS = {"w", "watch", "free", "top", "kill", "man", "file", "column", "host", "script"}
 INCLUDE_DIRECTORIES = ["/usr/include", "/usr/include/x86_64-linux-gnu",
                        "/usr/include/aarch64-linux-gnu"]
 TOOL_DIRECTORIES = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
