@@ -14,7 +14,7 @@ PACKAGES_package="debhelper"
 PACKAGES_lint="clang-14 clang-tidy-14 clang-format-14 lintian npm ca-certificates"
 PACKAGES_bench="libbenchmark-dev rsync iproute2"
 PACKAGES_compose="docker.io docker-compose debootstrap golang-go ca-certificates python3"
-PACKAGES_root="debootstrap"
+PACKAGES_root="debootstrap systemd-container"
 
 # Runs a command as root: directly, or by sudo.
 as_root() {

@@ -36,6 +36,17 @@ FENCES = {
     r"filesync/control/": ["agent/cli"],
     r"filesync/v1/": ["libs/wire", "services", *GRPC_LINK],
 }
+# Headers that take long to compile, and the headers of ours that may pass them on.
+HEAVY = {
+    r"grpcpp/|.*\.grpc\.pb\.h": ["libs/wire/chunk_messages.h", "services",
+                                "agent/engine/grpc_transfers.h", "agent/engine/active_calls.h"],
+    r"google/protobuf/|filesync/.*\.pb\.h": ["libs/wire", "services", "agent/cli",
+                                            "agent/engine/grpc_transfers.h"],
+    r"fmt/": ["libs/base/status.h", "libs/telemetry/log.h",
+              "agent/cli/output.h"],
+    r"CLI/|toml\+\+/|httplib\.h|spdlog/|prometheus/|rocksdb/|rapidcheck|"
+    r"(iostream|fstream|sstream|regex|filesystem)$": [],
+}
 TOP_LEVEL = {
     "CMakeLists.txt", "CMakePresets.json", "protos", "services", "agent", "libs", "deploy", "docs",
     "tests", "docker-compose.yml", "README.md", "LICENSE",
@@ -84,6 +95,17 @@ def check_fences(path, text):
         for fence, allowed in FENCES.items():
             if re.match(fence, header) and not any(path.startswith(a) for a in allowed):
                 problems.append(f"{path}: {header} is fenced off ({', '.join(allowed)} only)")
+    return problems
+
+
+def check_heavy(path, text):
+    problems = []
+    if not path.startswith(("libs/", "services/", "agent/")) or path.startswith("libs/precompiled"):
+        return problems
+    for header in re.findall(r'#include [<"]([^">]+)[">]', text):
+        for heavy, allowed in HEAVY.items():
+            if re.match(heavy, header) and not any(path.startswith(a) for a in allowed):
+                problems.append(f"{path}: {header} makes all that include this slow to compile")
     return problems
 
 
@@ -148,6 +170,22 @@ class LayersTest(unittest.TestCase):
         self.run_rule(check_fences)
         self.assertTrue(check_fences("libs/metadata/x.cc", "#include <rocksdb/db.h>"))
         self.assertTrue(check_fences("agent/engine/x.cc", '#include "filesync/v1/sync.pb.h"'))
+
+    def test_headers_are_light(self):
+        self.run_rule(check_heavy, (".h",))
+        self.assertTrue(check_heavy("libs/model/x.h", "#include <grpcpp/grpcpp.h>"))
+        self.assertTrue(check_heavy("agent/cli/x.h", "#include <CLI/CLI.hpp>"))
+        self.assertTrue(check_heavy("libs/base/x.h", "#include <regex>"))
+
+    def test_the_version_is_stated_once(self):
+        top = self.sources["CMakeLists.txt"]
+        version = re.search(r"^project\(filesync VERSION (\S+)", top, re.MULTILINE)[1]
+        stated = re.compile(rf"(?<![\d.]){re.escape(version)}(?![\d.])")
+        places = []
+        for name in tracked_files():
+            with open(os.path.join(ROOT, name), encoding="utf-8", errors="replace") as file:
+                places += [name] * len(stated.findall(file.read()))
+        self.assertEqual(["CMakeLists.txt"], places)
 
     def test_no_file_is_named_by_path_outside_base(self):
         self.run_rule(check_calls)

@@ -30,8 +30,10 @@ DATA = {
     r"benchmark/benchmark\.h": "libbenchmark-dev",
     r'"go", "install"': "golang-go",
 }
-# Names of tools that are other things in our scripts: builtins, commands of ours.
-WORDS = {"w", "watch", "free", "top", "kill", "man", "file", "column", "host", "script"}
+# Names of tools that are other things in our scripts: builtins, commands of ours; and a package of
+# which all are.
+OTHER_THINGS = {"procps"}
+WORDS = {"man", "file", "column", "host", "script"}
 INCLUDE_DIRECTORIES = ["/usr/include", "/usr/include/x86_64-linux-gnu",
                        "/usr/include/aarch64-linux-gnu"]
 TOOL_DIRECTORIES = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")
@@ -192,7 +194,7 @@ def usages(debian):
         found.setdefault(debian.owner(path) if path else None, where)
     for where, word in words():
         package = ELSEWHERE.get(word) or (word not in WORDS and debian.tools.get(word)) or ""
-        if package:
+        if package and package not in OTHER_THINGS:
             found.setdefault(package, where)
     for pattern, package in DATA.items():
         for name, text in tracked(".cc", ".py", ".sh", ".ci/run"):
