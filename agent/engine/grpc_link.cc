@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <utility>
@@ -27,6 +28,9 @@ constexpr size_t kIdsPerMessage = 10'000;
 // Metadata alone; keeps a Commit message well under the server's receive limit.
 constexpr size_t kCommitMessageBytes = 2 << 20;
 constexpr auto kUnaryDeadline = std::chrono::seconds(60);
+// Longer than the channel waits between two tries.
+constexpr auto kReconnectWithin = std::chrono::milliseconds(1500);
+constexpr auto kLookInterval = std::chrono::milliseconds(100);
 
 absl::StatusOr<TravellingChunk> Unpack(v1::PackedChunk* packed) {
   const auto id = ChunkId::FromBytes(packed->id());
@@ -104,13 +108,14 @@ class GrpcLink final : public ServerLink {
       absl::MutexLock lock(&mutex_);
       context_ = std::make_unique<grpc::ClientContext>();
       context_->set_wait_for_ready(false);
-      stream_ = sync_->Sync(context_.get());
+      disconnected_ = false;
     }
     reader_ = std::thread([this, hello, listener] { Read(hello, listener); });
   }
 
   void Disconnect() override {
     absl::MutexLock lock(&mutex_);
+    disconnected_ = true;
     if (context_ != nullptr) context_->TryCancel();
   }
 
@@ -247,13 +252,35 @@ class GrpcLink final : public ServerLink {
     return absl::OkStatus();
   }
 
+  // Lets the channel connect. A channel that has failed before tries again by itself, at most a
+  // second later, but gets on only while somebody waits for it: else gRPC looks at its sockets
+  // every five seconds. A call would fail meanwhile, however long the server is back.
+  void AwaitChannel() {
+    const bool failed_before = channel_->GetState(true) == GRPC_CHANNEL_TRANSIENT_FAILURE;
+    const auto deadline = std::chrono::system_clock::now() + kReconnectWithin;
+    while (!disconnected_) {
+      const grpc_connectivity_state state = channel_->GetState(true);
+      const auto now = std::chrono::system_clock::now();
+      const bool refused = state == GRPC_CHANNEL_TRANSIENT_FAILURE && !failed_before;
+      if (state == GRPC_CHANNEL_READY || refused || now >= deadline) return;
+      channel_->WaitForStateChange(state, std::min(deadline, now + kLookInterval));
+    }
+  }
+
   // The reader thread's body: Hello, then whatever comes until the stream ends.
   void Read(const HelloInfo& hello, LinkListener* listener) {
     partial_ = CommitResult();
-    std::shared_ptr<SyncStream> stream;
+    AwaitChannel();
+    grpc::ClientContext* context = nullptr;
     {
       absl::MutexLock lock(&mutex_);
-      stream = stream_;
+      context = context_.get();
+    }
+    // Without the lock, as this may wait for the network; Disconnect ends it.
+    std::shared_ptr<SyncStream> stream = sync_->Sync(context);
+    {
+      absl::MutexLock lock(&mutex_);
+      stream_ = stream;
     }
     {
       v1::SyncRequest request;
@@ -357,6 +384,7 @@ class GrpcLink final : public ServerLink {
   absl::Mutex mutex_;
   std::unique_ptr<grpc::ClientContext> context_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<SyncStream> stream_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> disconnected_ = false;
 };
 
 }  // namespace

@@ -16,8 +16,6 @@ constexpr absl::Duration kWelcomeWithin = absl::Seconds(15);
 namespace {
 
 constexpr int kSlicesInQueue = 4;
-constexpr absl::Duration kShortestBackoff = absl::Milliseconds(500);
-constexpr absl::Duration kLongestBackoff = absl::Seconds(60);
 
 }  // namespace
 
@@ -91,7 +89,7 @@ void LocationSync::HandleWelcome(const WelcomeInfo& welcome) {
     link_->Disconnect();
     return;
   }
-  failures_in_a_row_ = 0;
+  backoff_.Connected();
   ever_connected_ = true;
   log_->Info("connected to {}, folder '{}'", options_.server, options_.folder);
 }
@@ -181,18 +179,14 @@ void LocationSync::HandleClosed(const absl::Status& status) {
     const absl::Status dropped = commit_->DropPending();
     if (!dropped.ok()) context_.halt = dropped;
   }
-  // Full jitter, the first try included: agents that lost the same server do not come back all
-  // at once.
-  const absl::Duration cap =
-      std::min(kLongestBackoff, kShortestBackoff * (1 << std::min(failures_in_a_row_, 10)));
-  const absl::Duration wait = asked_to_wait_.value_or(cap * Jitter());
+  const absl::Duration backoff = backoff_.Failed(clock_->Now(), Jitter());
+  const absl::Duration wait = asked_to_wait_.value_or(backoff);
   asked_to_wait_.reset();
-  ++failures_in_a_row_;
   next_connect_ = clock_->Now() + wait;
   last_error_ = Describe(status);
   last_error_at_ = clock_->Now();
   if (stopping_) return;
-  if (was_open || failures_in_a_row_ == 1) {
+  if (was_open || backoff_.failures() == 1) {
     log_->Warn("offline: {}: {}; changes are kept and sent later", options_.server,
                ToStd(status.message()));
   }

@@ -64,7 +64,7 @@ SyncState LocationSync::DeriveState(uint64_t remote_rows, const Cursor& cursor) 
   if (Paused()) return SyncState::kPaused;
   if (!context_.welcome.has_value()) {
     // A first attempt that is under way is no failure yet.
-    const bool connecting = connection_ == Connection::kConnecting && failures_in_a_row_ == 0;
+    const bool connecting = connection_ == Connection::kConnecting && backoff_.failures() == 0;
     return connecting ? SyncState::kSyncing : SyncState::kOffline;
   }
   if (!scanned_ || (observer_ != nullptr && observer_->Scanning())) return SyncState::kScanning;
@@ -151,7 +151,7 @@ void LocationSync::PublishStatus() {
     status.state_text += fmt::format(": {} paths could not be synced", context_.failures.size());
   }
   status.ever_connected = ever_connected_;
-  status.connection_failures = static_cast<uint64_t>(failures_in_a_row_);
+  status.connection_failures = static_cast<uint64_t>(backoff_.failures());
   status.entries = counts_.entries;
   status.bytes = counts_.bytes;
   status.pending_local = context_.dirty.size() + context_.in_flight.size();

@@ -24,6 +24,7 @@
 #include "agent/engine/location_parts.h"
 #include "agent/engine/observer.h"
 #include "agent/engine/pending_list.h"
+#include "agent/engine/reconnect_backoff.h"
 #include "agent/engine/rename_follow.h"
 #include "agent/engine/sync_status.h"
 
@@ -192,7 +193,7 @@ class LocationSync final : public LinkListener {
   bool paused_ = false;
   absl::Time resting_until_ = absl::InfinitePast();  // InfinitePast: not resting
   std::optional<absl::Duration> asked_to_wait_;
-  int failures_in_a_row_ = 0;
+  ReconnectBackoff backoff_;
   bool ever_connected_ = false;
   HostStops host_stops_;
   bool scanned_ = false;

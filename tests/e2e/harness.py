@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.error
 import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -213,7 +214,18 @@ class Agent:
         return self.status().get("state") == "in sync"
 
     def metric(self, name):
-        return metric(self.http, name)
+        """Waits for an agent that has just been started."""
+        def value():
+            try:
+                return (metric(self.http, name),)
+            except ConnectionRefusedError:
+                return None
+            except urllib.error.URLError as error:
+                if not self.process.running() or \
+                        not isinstance(error.reason, ConnectionRefusedError):
+                    raise
+                return None
+        return wait_until(value, f"{self.name} tells its metrics", 30)[0]
 
     def path(self, name):
         return os.path.join(self.dir, name)

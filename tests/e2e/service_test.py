@@ -115,7 +115,8 @@ class UnitsTest(harness.SyncTestCase):
 
     def analyze(self, *arguments):
         return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True,
-                              check=False, timeout=120)
+                              check=False, timeout=120,
+                              env={**os.environ, "XDG_RUNTIME_DIR": self.base})
 
     def test_the_units_are_valid(self):
         for name, installed, kind, more in (

@@ -22,7 +22,8 @@ ELSEWHERE = {
     "clang++-14": "clang-14", "clang-tidy-14": "clang-tidy-14",
     "clang-format-14": "clang-format-14", "npx": "npm", "lintian": "lintian",
     "dh_builddeb": "debhelper", "dockerd": "docker.io", "docker-compose": "docker-compose",
-    "debootstrap": "debootstrap", "ip": "iproute2",
+    "debootstrap": "debootstrap", "ip": "iproute2", "rsync": "rsync",
+    "systemd-nspawn": "systemd-container",
 }
 # Used without a name of a file: what in our sources shows it, its package.
 DATA = {
