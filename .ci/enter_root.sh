@@ -20,6 +20,11 @@ mount --bind "$cache/ccache" "$root/var/cache/filesync-ci"
 
 environment=(HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" CCACHE_DIR=/var/cache/filesync-ci
   PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
+# A site may have a certificate authority of its own, which this host trusts.
+if [ -r /etc/ssl/certs/ca-certificates.crt ]; then
+  cp /etc/ssl/certs/ca-certificates.crt "$root/etc/site-certificates.crt"
+  environment+=(NODE_EXTRA_CA_CERTS=/etc/site-certificates.crt)
+fi
 for name in http_proxy https_proxy no_proxy; do
   if [ -n "${!name:-}" ]; then environment+=("$name=${!name}"); fi
 done

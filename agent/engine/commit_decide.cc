@@ -149,6 +149,10 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     Restore(situation, to_apply);
     return;
   }
+  if (MayBeNoEdit(situation)) {
+    AskHistory(situation, batch);
+    return;
+  }
   const Action action = Decide(*context_, situation);
   situation.why = action.why;
   if (!PassesGates(situation, action, round)) return;
@@ -225,6 +229,46 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
       }
       return;
   }
+}
+
+// The version up to which this agent knew what became of the path.
+uint64_t CommitFlow::KnownVersion(const Situation& situation) const {
+  if (situation.base.has_value()) return situation.base->entry.version;
+  // A file that was deleted there since it was last known that nothing was there. In a first sync
+  // nothing was known: what only one side has is copied then.
+  return situation.remote.has_value() && !situation.remote->IsLive() ? resumed_at_ : 0;
+}
+
+// Both sides differ from the base. That is a conflict only if what is here was ever made here:
+// after a power cut, or with a state or a server that was put back, the base is older than the
+// files, and what is here is what the folder had in between. Its history knows.
+bool CommitFlow::MayBeNoEdit(const Situation& situation) const {
+  const bool has_content =
+      situation.is_file() ||
+      (situation.present() && situation.look.entry.type == LocalType::kSymlink);
+  if (!has_content || !situation.remote.has_value() || situation.LocalUnchanged()) return false;
+  if (ModeFor(*context_, situation) != Mode::kTwoWay) return false;
+  if (context_->held.Find(situation.path) != nullptr) return false;
+  const Entry& remote = *situation.remote;
+  const uint64_t base = KnownVersion(situation);
+  if (remote.version <= base || (base == 0 && !remote.IsLive())) return false;
+  const Entry local = situation.LocalEntryNow();
+  if (EqualContent(local, remote)) return false;
+  if (situation.base.has_value() && EqualContent(local, situation.base->entry)) return false;
+  const auto asked = edits_.find(situation.path);
+  return asked == edits_.end() || asked->second != remote.version;
+}
+
+// Asks by a change that can't be accepted, as its base has been superseded: so nothing of it has to
+// be uploaded.
+void CommitFlow::AskHistory(const Situation& situation, Batch& batch) {
+  PendingChange pending;
+  pending.change.entry = situation.LocalEntryNow();
+  pending.change.entry.path = situation.path;
+  pending.change.base_version = KnownVersion(situation);
+  pending.fingerprint = situation.FingerprintNow();
+  pending.local = situation.MetadataNow();
+  batch.changes.push_back(std::move(pending));
 }
 
 // The folder's version takes the place of what the host's stop left, which goes to the trash.

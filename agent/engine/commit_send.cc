@@ -16,6 +16,7 @@ constexpr absl::Duration kChangedAgain = absl::Milliseconds(50);
 constexpr absl::Duration kAfterFailure = absl::Seconds(2);
 constexpr absl::Duration kAfterDrop = absl::Seconds(5);
 constexpr int kRejectionsToWaitOut = 5;
+constexpr size_t kMostEditsRemembered = 100'000;
 
 // Says something of just what a location looks at.
 Attributes Seen(const Preserve& preserve) {
@@ -199,6 +200,7 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
       check_all_.erase(path);
       no_move_.erase(path);
       follow_attempts_.erase(path);
+      edits_.erase(path);
       context_->conflict_origin.erase(path);
       FS_RETURN_IF_ERROR(context_->held.Erase(path));
       FS_ASSIGN_OR_RETURN(const std::optional<Entry> remote, state.GetRemote(path));
@@ -254,6 +256,17 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
       Entry current = outcome.current.value_or(Entry());
       current.path = path;
       context_->Dirty(path);
+      if (outcome.content_of_version > 0 && entry.IsLive()) {
+        // The folder had it: no edit, but a base that was behind.
+        Entry had = entry;
+        had.version = outcome.content_of_version;
+        had.moved_from = RelPath();
+        FS_RETURN_IF_ERROR(
+            state.PutBase({had, context_->incarnation, pending.fingerprint, pending.local}));
+      } else {
+        if (edits_.size() >= kMostEditsRemembered) edits_.clear();
+        edits_[path] = current.version;
+      }
       return state.PutRemote(current);
     }
     case ChangeOutcome::Kind::kMissingChunks:

@@ -4,6 +4,7 @@
 
 #include "agent/engine/jitter.h"
 #include "agent/engine/location_sync.h"
+#include "libs/base/coding.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -97,10 +98,8 @@ void LocationSync::HandleWelcome(const WelcomeInfo& welcome) {
 absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   FS_ASSIGN_OR_RETURN(const uint64_t last_batch, state_->LastBatchNumber());
   if (welcome.last_batch > last_batch) {
-    // The server has seen more of this agent than its state knows: the state is an old copy.
-    FS_RETURN_IF_ERROR(StartOver("its state is older than what the server knows of this agent"));
+    FS_RETURN_IF_ERROR(CatchUpWithOwnCommits(welcome.last_batch));
     RequestFullScan();
-    return Unavailable("connecting again as a new agent");
   }
   FS_ASSIGN_OR_RETURN(Cursor cursor, state_->GetCursor());
   const std::string current = welcome.incarnations.back().id;
@@ -121,9 +120,31 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
     accepting_ = true;
   }
   if (welcome.rules.has_value()) FS_RETURN_IF_ERROR(TakeFolderRules(*welcome.rules));
+  commit_->ResumeAt(cursor.version);
   FS_RETURN_IF_ERROR(commit_->Resend());
   apply_->SetStashing(commit_->Resolving() || options_.only.has_value());
   return absl::OkStatus();
+}
+
+// The server has seen more of this agent than its state knows: the state was put back, or a power
+// cut took its end. The bases stay. Where they are older than the files, the folder's history tells
+// what is an edit (CommitFlow::MayBeNoEdit); dropping them would bring back all that was deleted
+// elsewhere.
+absl::Status LocationSync::CatchUpWithOwnCommits(uint64_t last_batch) {
+  if (taken_over_) {
+    // Or another host goes by this agent's id, with a copy of its state.
+    context_.agent_id = RandomBytes(16);
+    FS_RETURN_IF_ERROR(state_->SetMeta("agent_id", context_.agent_id));
+    FS_RETURN_IF_ERROR(commit_->DropPending());
+    taken_over_ = false;
+    return Unavailable(
+        "another host uses a copy of this agent's state; coming back as a new agent");
+  }
+  log_->Warn(
+      "{}: the server knows later commits of this agent than its state does; going on from there",
+      directory_->description());
+  FS_RETURN_IF_ERROR(commit_->DropPending());
+  return state_->SetLastBatchNumber(last_batch);
 }
 
 // The server went back to before what this agent had agreed on with it. The bases of what it
@@ -174,6 +195,7 @@ void LocationSync::HandleClosed(const absl::Status& status) {
     return;
   }
   if (was_open) ++context_.stats.reconnects;
+  taken_over_ = taken_over_ || absl::IsAborted(status);
   if (absl::IsInvalidArgument(status)) {
     // A batch that the server can't read would end every stream: its paths are decided anew.
     const absl::Status dropped = commit_->DropPending();

@@ -122,6 +122,7 @@ class LocationSync final : public LinkListener {
   void StartEngine();
   absl::Status CheckStateBelongsHere();
   absl::Status StartOver(std::string_view why);
+  absl::Status CatchUpWithOwnCommits(uint64_t last_batch);
   ObserverEvents MakeObserverEvents();
   void HandleRuleChanges();
   void HandleWatch(const std::vector<WatchEvent>& events);
@@ -194,6 +195,7 @@ class LocationSync final : public LinkListener {
   absl::Time resting_until_ = absl::InfinitePast();  // InfinitePast: not resting
   std::optional<absl::Duration> asked_to_wait_;
   ReconnectBackoff backoff_;
+  bool taken_over_ = false;  // a stream ended because a newer one has this agent's id
   bool ever_connected_ = false;
   HostStops host_stops_;
   bool scanned_ = false;

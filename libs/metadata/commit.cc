@@ -15,6 +15,8 @@ namespace {
 constexpr size_t kNone = SIZE_MAX;
 constexpr size_t kMostMissing = 10'000;
 constexpr size_t kAskedAtOnce = 1024;  // chunk ids
+// Of one batch: enough for a thousand paths that were changed ten times each.
+constexpr size_t kMostHistoryRead = 10'000;
 
 absl::Status CheckContentForm(const Content& content) {
   if (!ChunkSizes::IsValidAverage(content.average_size)) {
@@ -77,7 +79,7 @@ absl::Status CommitPlan::Make() {
   planned.assign(request_.changes.size(), PlannedChange());
   FS_RETURN_IF_ERROR(LoadCurrent());
   for (size_t i = 0; i < outcomes.size(); ++i) CheckForm(i);
-  for (size_t i = 0; i < outcomes.size(); ++i) CheckBase(i);
+  for (size_t i = 0; i < outcomes.size(); ++i) FS_RETURN_IF_ERROR(CheckBase(i));
   FS_RETURN_IF_ERROR(CheckChunks());
   return CheckTree();
 }
@@ -121,23 +123,47 @@ size_t CommitPlan::IndexOf(const RelPath& path) const {
   return it == index_.end() ? kNone : it->second;
 }
 
-void CommitPlan::CheckBase(size_t i) {
-  if (!Accepted(i)) return;
+absl::Status CommitPlan::CheckBase(size_t i) {
+  if (!Accepted(i)) return absl::OkStatus();
   const Change& change = request_.changes[i];
   const Entry& current = planned[i].current;
   if (EqualState(current, change.entry)) {
     // Both sides came to the same: nothing to write, and no conflict.
     outcomes[i].version = current.version;
-    return;
+    return absl::OkStatus();
   }
   const bool matches =
       change.base_version == current.version || (change.base_version == 0 && !current.IsLive());
   if (!matches) {
     outcomes[i].kind = ChangeOutcome::Kind::kSuperseded;
     outcomes[i].current = current;
-    return;
+    FS_ASSIGN_OR_RETURN(outcomes[i].content_of_version, FindInHistory(change));
+    return absl::OkStatus();
   }
   planned[i].writes = true;
+  return absl::OkStatus();
+}
+
+// History is the judge: an agent whose base is older than its files (its host lost power, its state
+// or this server was put back) sends as an edit what the folder has had already. The newest version
+// that is newer than the base and had this content; 0 when there is none.
+absl::StatusOr<uint64_t> CommitPlan::FindInHistory(const Change& change) {
+  const RelPath& path = change.entry.path;
+  const bool has_content =
+      change.entry.type == EntryType::kFile || change.entry.type == EntryType::kSymlink;
+  if (!has_content) return 0;
+  uint64_t found = 0;
+  const std::string prefix = keys::HistoryOf(request_.folder, path);
+  const std::unique_ptr<KvIterator> iterator = kv_->Iterate(keys::kHistory);
+  for (iterator->Seek(keys::History(request_.folder, path, change.base_version + 1));
+       iterator->Valid() && iterator->key().starts_with(prefix); iterator->Next()) {
+    if (++history_read_ > kMostHistoryRead) break;
+    FS_ASSIGN_OR_RETURN(const HistoryRecord record,
+                        records::DecodeHistory(path, iterator->value()));
+    if (EqualContent(record.entry, change.entry)) found = record.entry.version;
+  }
+  FS_RETURN_IF_ERROR(iterator->status());
+  return found;
 }
 
 // The ids that are no members of the folder, one answer for each.

@@ -33,7 +33,8 @@ class CommitPlan {
  private:
   absl::Status LoadCurrent();
   void CheckForm(size_t i);
-  void CheckBase(size_t i);
+  absl::Status CheckBase(size_t i);
+  absl::StatusOr<uint64_t> FindInHistory(const Change& change);
   absl::Status CheckChunks();
   absl::Status CheckPieces(size_t i);
   bool BringsContent(size_t i) const;
@@ -53,6 +54,7 @@ class CommitPlan {
   const ListReader& lists_;
   absl::flat_hash_map<RelPath, size_t> index_;
   absl::flat_hash_map<RelPath, EntryType> stored_types_;
+  size_t history_read_ = 0;  // records, for all changes together
 };
 
 // InvalidArgument when the entry breaks a rule of form.

@@ -51,7 +51,10 @@ struct ChangeOutcome {
   Kind kind = Kind::kAccepted;
   uint64_t version = 0;          // accepted: the entry's version (old, if it was equal)
   std::optional<Entry> current;  // superseded: what stands there (a tombstone if nothing)
-  std::vector<ChunkId> missing;  // missing chunks: which
+  // superseded: the version of this path, newer than the base that was named and older than what
+  // stands there, that had the very content of the change: it was no edit. 0: there is none.
+  uint64_t content_of_version = 0;
+  std::vector<ChunkId> missing;                    // missing chunks: which
   RejectReason reason = RejectReason::kMalformed;  // rejected
   std::string message;                             // rejected: a sentence
 };

@@ -52,6 +52,14 @@ class MetadataStoreTest : public testing::Test {
     change.base_version = base;
     return change;
   }
+  static Change Link(std::string_view path, uint64_t base, std::string target) {
+    Change change;
+    change.entry.path = P(path);
+    change.entry.type = EntryType::kSymlink;
+    change.entry.symlink_target = std::move(target);
+    change.base_version = base;
+    return change;
+  }
   static Change Deletion(std::string_view path, uint64_t base) {
     Change change;
     change.entry.path = P(path);
@@ -99,6 +107,40 @@ TEST_F(MetadataStoreTest, BaseVersionDecides) {
   EXPECT_EQ(late[0].kind, Kind::kSuperseded);
   EXPECT_EQ(late[0].current->version, first);
   EXPECT_EQ(Commit({File("x", first, 2)})[0].kind, Kind::kAccepted);
+}
+
+TEST_F(MetadataStoreTest, HistoryTellsWhatIsNoEdit) {
+  const uint64_t v1 = Commit({Link("x", 0, "one")})[0].version;
+  const uint64_t v2 = Commit({Link("x", v1, "two")})[0].version;
+  const uint64_t v3 = Commit({Link("x", v2, "three")})[0].version;
+  // Who is at v1 and has what was v2 was behind, and edited nothing.
+  const auto behind = Commit({Link("x", v1, "two")});
+  EXPECT_EQ(behind[0].kind, Kind::kSuperseded);
+  EXPECT_EQ(behind[0].current->version, v3);
+  EXPECT_EQ(behind[0].content_of_version, v2);
+  const auto again = TryCommit({Link("x", v1, "two")}, batch_);
+  ASSERT_TRUE(again.ok() && again->repeated);
+  EXPECT_EQ(again->outcomes[0].content_of_version, v2);
+  // What is not newer than the base is gone back to on purpose; what never was is an edit.
+  EXPECT_EQ(Commit({Link("x", v2, "one")})[0].content_of_version, 0U);
+  EXPECT_EQ(Commit({Link("x", v2, "two")})[0].content_of_version, 0U);
+  EXPECT_EQ(Commit({Link("x", v1, "four")})[0].content_of_version, 0U);
+  EXPECT_EQ(Commit({Link("x", 0, "one")})[0].content_of_version, v1);
+
+  const uint64_t deleted = Commit({Deletion("x", v3)})[0].version;
+  ASSERT_GT(deleted, v3);
+  EXPECT_EQ(Commit({Link("x", v1, "three")})[0].content_of_version, v3);
+  // Made again by who knows that nothing is there.
+  EXPECT_EQ(Commit({Link("x", 0, "three")})[0].kind, Kind::kAccepted);
+}
+
+TEST_F(MetadataStoreTest, OneBatchReadsSoMuchHistoryAndNoMore) {
+  uint64_t version = 0;
+  for (int i = 0; i < 10'050; ++i) {
+    version = Commit({Link("x", version, i == 0 ? "first" : std::to_string(i))})[0].version;
+  }
+  EXPECT_EQ(Commit({Link("x", 0, "9000")})[0].content_of_version, 9001U);
+  EXPECT_EQ(Commit({Link("x", 0, "10040")})[0].content_of_version, 0U);
 }
 
 TEST_F(MetadataStoreTest, AttributesAreStoredAndCountAsAChange) {

@@ -215,6 +215,7 @@ std::string Encode(const CommitResult& result, const std::vector<Change>&) {
     out->set_version(outcome.version);
     if (outcome.current.has_value()) ToStored(*outcome.current, out->mutable_current());
     for (const ChunkId& id : outcome.missing) out->add_missing(std::string(id.bytes()));
+    out->set_content_of_version(outcome.content_of_version);
     out->set_reason(static_cast<uint32_t>(outcome.reason));
     out->set_message(outcome.message);
   }
@@ -243,6 +244,7 @@ absl::StatusOr<CommitResult> DecodeBatch(std::string_view bytes,
     for (const std::string& id : in.missing()) {
       outcome.missing.push_back(ChunkId::FromBytes(id).value_or(ChunkId()));
     }
+    outcome.content_of_version = in.content_of_version();
     outcome.reason = static_cast<RejectReason>(in.reason());
     outcome.message = in.message();
     result.outcomes.push_back(std::move(outcome));

@@ -320,6 +320,7 @@ void ToProto(const ChangeOutcome& outcome, v1::ChangeOutcome* proto) {
       if (outcome.current.has_value()) {
         ToProto(*outcome.current, proto->mutable_superseded()->mutable_current());
       }
+      proto->mutable_superseded()->set_content_of_version(outcome.content_of_version);
       return;
     case ChangeOutcome::Kind::kMissingChunks: {
       v1::MissingChunks* missing = proto->mutable_missing_chunks();
@@ -347,6 +348,7 @@ absl::StatusOr<ChangeOutcome> FromProto(const v1::ChangeOutcome& proto) {
     case v1::ChangeOutcome::kSuperseded: {
       outcome.kind = ChangeOutcome::Kind::kSuperseded;
       FS_ASSIGN_OR_RETURN(outcome.current, FromProto(proto.superseded().current()));
+      outcome.content_of_version = proto.superseded().content_of_version();
       return outcome;
     }
     case v1::ChangeOutcome::kMissingChunks: {

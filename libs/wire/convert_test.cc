@@ -276,6 +276,7 @@ TEST(ConvertTest, OutcomesOfEveryKindComeThrough) {
   outcomes[0].version = 12;
   outcomes[1].kind = ChangeOutcome::Kind::kSuperseded;
   outcomes[1].current = File();
+  outcomes[1].content_of_version = 7;
   outcomes[2].kind = ChangeOutcome::Kind::kMissingChunks;
   outcomes[2].missing = {Id('x'), Id('y')};
   outcomes[3].kind = ChangeOutcome::Kind::kRejected;
@@ -288,6 +289,7 @@ TEST(ConvertTest, OutcomesOfEveryKindComeThrough) {
     ASSERT_TRUE(back.ok()) << back.status();
     EXPECT_EQ(back->kind, outcome.kind);
     EXPECT_EQ(back->version, outcome.version);
+    EXPECT_EQ(back->content_of_version, outcome.content_of_version);
     EXPECT_EQ(back->current.has_value(), outcome.current.has_value());
     EXPECT_EQ(back->missing, outcome.missing);
     EXPECT_EQ(back->message, outcome.message);

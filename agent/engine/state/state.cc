@@ -87,9 +87,10 @@ absl::StatusOr<std::unique_ptr<State>> State::Open(const std::string& path) {
   std::unique_ptr<State> state(new State(db));
   if (code != SQLITE_OK) return state->Error("cannot open");
   sqlite3_busy_timeout(db, 5000);
-  // NORMAL: a power cut may take the newest transactions, never their consistency.
+  // FULL: what was recorded outlives a power cut, so that the server is told of nothing (a commit,
+  // a cursor) that this side might forget.
   FS_RETURN_IF_ERROR(
-      state->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;"
+      state->Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;"
                      "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864;"));
   FS_RETURN_IF_ERROR(state->CreateSchema());
   return state;
@@ -124,10 +125,14 @@ absl::Status State::CreateSchema() {
     return Execute(
         fmt::format("BEGIN; {} PRAGMA user_version={}; COMMIT;", steps, kSchemaVersion).c_str());
   }
-  if (version != 0) {
-    return DataLoss("state file: made by another version of this program (schema {}, this is {})",
-                    version, kSchemaVersion);
+  if (version > kSchemaVersion) {
+    // Nothing is wrong with it. Setting it aside would bring back what was deleted elsewhere.
+    return FailedPrecondition(
+        "state file: a newer syncagent made it (format {}, this one knows {}); run that one, or a "
+        "newer one, here",
+        version, kSchemaVersion);
   }
+  if (version != 0) return DataLoss("state file: {} is no format", version);
   return Execute(
       fmt::format("BEGIN; {} PRAGMA user_version={}; COMMIT;", kSchema, kSchemaVersion).c_str());
 }

@@ -192,6 +192,8 @@ class State {
   absl::Status DeletePendingBatch(uint64_t number);
   absl::Status DropPendingBatches();
   absl::StatusOr<uint64_t> LastBatchNumber();
+  // The next batch gets the number after it.
+  absl::Status SetLastBatchNumber(uint64_t number);
 
  private:
   class Statement;

@@ -106,6 +106,20 @@ TEST_F(StateTest, BasesKeepAttributesAndHowTheyStoodHere) {
   EXPECT_TRUE(SameAttributes((*back)->local.attributes, row.local.attributes));
 }
 
+TEST_F(StateTest, AStateOfANewerProgramIsRefusedAndStaysAsItIs) {
+  { ASSERT_TRUE(State::Open(Path()).ok()); }
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(Path().c_str(), &db), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "PRAGMA user_version=1000", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(db);
+  for (int i = 0; i < 2; ++i) {
+    const auto state = State::Open(Path());
+    // Not data loss, which would set it aside.
+    EXPECT_TRUE(absl::IsFailedPrecondition(state.status()));
+    EXPECT_NE(state.status().ToString().find("newer"), std::string::npos);
+  }
+}
+
 TEST_F(StateTest, PagesHoldWhatIsBelowADirectory) {
   const auto state = State::Open(Path());
   ASSERT_TRUE(state.ok());

@@ -14,13 +14,17 @@ absl::StatusOr<uint64_t> State::LastBatchNumber() {
   return ReadBigEndian64(value->data());
 }
 
+absl::Status State::SetLastBatchNumber(uint64_t number) {
+  std::string value;
+  AppendBigEndian64(value, number);
+  return SetMeta("last_batch", value);
+}
+
 absl::StatusOr<uint64_t> State::AddPendingBatch(const std::vector<PendingChange>& changes) {
   Transaction transaction(this);
   FS_ASSIGN_OR_RETURN(const uint64_t last, LastBatchNumber());
   const uint64_t number = last + 1;
-  std::string value;
-  AppendBigEndian64(value, number);
-  FS_RETURN_IF_ERROR(SetMeta("last_batch", value));
+  FS_RETURN_IF_ERROR(SetLastBatchNumber(number));
   {
     STATE_PREPARE(statement, "INSERT INTO batches VALUES (?1, ?2)");
     statement.Int(number).Blob(EncodePendingChanges(changes));
