@@ -8,14 +8,23 @@
 # With FILESYNC_BIN=DIR it runs the programs in DIR (/usr/bin for those of the packages) and
 # installs and builds nothing.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+unset CDPATH
+# Names are relative to where this was called.
+from=$PWD
+absolute() { case $1 in /*) echo "$1" ;; *) echo "$from/$1" ;; esac; }
+cd "$(dirname "$(readlink -f "$0")")/.."
 source deploy/packages.sh
 source deploy/build.sh
 
-home="${XDG_DATA_HOME:-$HOME/.local/share}/filesync-quickstart"
+home="${XDG_DATA_HOME:-${HOME:-/root}/.local/share}/filesync-quickstart"
+data="$home/server"
 case $# in
   0) dir_a="$home/A" dir_b="$home/B" ;;
-  2) dir_a="$1" dir_b="$2" ;;
+  2)
+    dir_a=$(absolute "$1") dir_b=$(absolute "$2")
+    # A server for each pair, so that nothing of another pair comes into these two.
+    data="$home/server-$(printf '%s\n' "$dir_a" "$dir_b" | sha256sum | cut -c 1-16)"
+    ;;
   *) echo "usage: deploy/quickstart.sh [DIR_A DIR_B]" >&2; exit 2 ;;
 esac
 for dir in "$dir_a" "$dir_b"; do
@@ -35,7 +44,7 @@ free_port() {
 }
 
 if [ -n "${FILESYNC_BIN:-}" ]; then
-  bin="$FILESYNC_BIN"
+  bin=$(absolute "$FILESYNC_BIN")
 else
   bin="$PWD/build/release/bin"
   install_packages build
@@ -49,7 +58,7 @@ for program in syncd syncagent; do
   fi
 done
 
-mkdir -p "$home/server" "$dir_a" "$dir_b"
+mkdir -p -- "$data" "$dir_a" "$dir_b"
 if [ $# -eq 0 ] && [ -z "$(ls "$dir_a")$(ls "$dir_b")" ]; then
   mkdir -p "$dir_a/notes" "$dir_b/photos"
   echo "This file was made in A." >"$dir_a/welcome.txt"
@@ -61,9 +70,11 @@ http=$(free_port "${FILESYNC_HTTP_PORT:-9464}")
 
 pids=()
 stop() {
-  trap - INT TERM EXIT
-  echo
-  echo "Stopping ..."
+  # Whatever happens to the terminal, nothing is left running.
+  trap '' INT TERM HUP
+  trap - EXIT
+  set +e
+  { echo; echo "Stopping ..."; } 2>/dev/null
   local i
   # The agents first, the server last.
   for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
@@ -71,9 +82,10 @@ stop() {
     wait "${pids[$i]}" 2>/dev/null || true
   done
   wait 2>/dev/null || true
-  echo "Stopped. Run deploy/quickstart.sh again to go on."
+  echo "Stopped. Run it again to go on." 2>/dev/null
 }
-trap 'stop; exit 0' INT TERM
+trap 'stop; exit 0' INT TERM HUP
+trap '' PIPE
 trap stop EXIT
 
 # run LABEL COMMAND...: in the background, every line of output behind its label. In a session
@@ -85,7 +97,7 @@ run() {
   pids+=($!)
 }
 
-run "server " "$bin/syncd" --listen "127.0.0.1:$port" --data "$home/server" \
+run "server " "$bin/syncd" --listen "127.0.0.1:$port" --data "$data" \
   --http "127.0.0.1:$http"
 for _ in $(seq 100); do
   "$bin/syncd" healthcheck --listen "127.0.0.1:$port" >/dev/null 2>&1 && break
@@ -95,6 +107,12 @@ for _ in $(seq 100); do
   fi
   sleep 0.1
 done
+# What answered may be somebody else's.
+sleep 0.2
+if ! kill -0 "${pids[0]}" 2>/dev/null; then
+  echo "quickstart: the server did not start; see its lines above" >&2
+  exit 1
+fi
 run "agent A" "$bin/syncagent" --server "127.0.0.1:$port" --name A "$dir_a"
 run "agent B" "$bin/syncagent" --server "127.0.0.1:$port" --name B "$dir_b"
 
@@ -106,8 +124,8 @@ A server and two agents are running:
   B       $dir_b
   server  127.0.0.1:$port, metrics on http://127.0.0.1:$http/metrics
 
-Try:      echo hello > '$dir_a/hello.txt' && sleep 1 && cat '$dir_b/hello.txt'
-Status:   $bin/syncagent status '$dir_b'
+Try:      echo hello > $(printf %q "$dir_a/hello.txt") && sleep 1 && cat $(printf %q "$dir_b/hello.txt")
+Status:   $(printf %q "$bin/syncagent") status $(printf %q "$dir_b")
 Stop:     Ctrl-C
 
 EOF

@@ -9,7 +9,8 @@
 #
 # Ends with a table of the tiers and "N passed, N failed". Exits 1 if anything failed.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+unset CDPATH
+cd "$(dirname "$(readlink -f "$0")")/.."
 source deploy/packages.sh
 source deploy/build.sh
 

@@ -233,16 +233,15 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
 
 // The version up to which this agent knew what became of the path.
 uint64_t CommitFlow::KnownVersion(const Situation& situation) const {
-  if (situation.base.has_value()) return situation.base->entry.version;
-  // A file that was deleted there since it was last known that nothing was there. In a first sync
-  // nothing was known: what only one side has is copied then.
-  return situation.remote.has_value() && !situation.remote->IsLive() ? resumed_at_ : 0;
+  // Without a base, nothing was there then.
+  return situation.base.has_value() ? situation.base->entry.version : behind_.value_or(0);
 }
 
-// Both sides differ from the base. That is a conflict only if what is here was ever made here:
-// after a power cut, or with a state or a server that was put back, the base is older than the
-// files, and what is here is what the folder had in between. Its history knows.
+// Both sides differ from the base. That is a conflict only if what is here was made here: after a
+// power cut, or with a state that was put back, the base is older than the files, and what is here
+// is what this agent had agreed on in between. The server knows.
 bool CommitFlow::MayBeNoEdit(const Situation& situation) const {
+  if (!behind_.has_value()) return false;
   const bool has_content =
       situation.is_file() ||
       (situation.present() && situation.look.entry.type == LocalType::kSymlink);
@@ -251,7 +250,7 @@ bool CommitFlow::MayBeNoEdit(const Situation& situation) const {
   if (context_->held.Find(situation.path) != nullptr) return false;
   const Entry& remote = *situation.remote;
   const uint64_t base = KnownVersion(situation);
-  if (remote.version <= base || (base == 0 && !remote.IsLive())) return false;
+  if (base == 0 || remote.version <= base) return false;
   const Entry local = situation.LocalEntryNow();
   if (EqualContent(local, remote)) return false;
   if (situation.base.has_value() && EqualContent(local, situation.base->entry)) return false;

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -31,8 +32,10 @@ class CommitFlow {
   void OnCommitResult(uint64_t batch, CommitResult result, const std::string& failure);
   // Sends the batches again whose answer never came. While any is unanswered, Resolving().
   absl::Status Resend();
-  // A stream begins: up to this version everything was known here. 0: nothing was.
-  void ResumeAt(uint64_t version) { resumed_at_ = version; }
+  // The state was put back, or lost its end: this agent has had more than what it knew at
+  // `version`. nullopt: its bases are what was agreed on last.
+  void SetBehind(std::optional<uint64_t> version) { behind_ = version; }
+  bool behind() const { return behind_.has_value(); }
   bool Resolving() const { return !resent_.empty(); }
   // Forgets the batches that were not answered; their paths are looked at again.
   absl::Status DropPending();
@@ -74,9 +77,9 @@ class CommitFlow {
                  std::vector<Situation>& to_apply);
   void Restore(Situation& situation, std::vector<Situation>& to_apply);
   bool ReadAgainToCompare(Situation& situation);
-  uint64_t KnownVersion(const Situation& situation) const;
   bool MayBeNoEdit(const Situation& situation) const;
   void AskHistory(const Situation& situation, Batch& batch);
+  uint64_t KnownVersion(const Situation& situation) const;
   void AddUpload(Situation& situation, const Round& round, Batch& batch);
   void AddDeletion(const Situation& situation, Batch& batch);
   void AddRemoteAside(const Situation& situation, Batch& batch);
@@ -110,7 +113,7 @@ class CommitFlow {
   // What differs from both the base and the folder, and the folder's history never had: by the
   // version of the folder's entry against which it was asked.
   std::map<RelPath, uint64_t> edits_;
-  uint64_t resumed_at_ = 0;
+  std::optional<uint64_t> behind_;
 };
 
 }  // namespace filesync

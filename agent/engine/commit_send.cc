@@ -256,14 +256,14 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
       Entry current = outcome.current.value_or(Entry());
       current.path = path;
       context_->Dirty(path);
-      if (outcome.content_of_version > 0 && entry.IsLive()) {
+      if (behind_.has_value() && outcome.content_of_version > 0 && entry.IsLive()) {
         // The folder had it: no edit, but a base that was behind.
         Entry had = entry;
         had.version = outcome.content_of_version;
         had.moved_from = RelPath();
         FS_RETURN_IF_ERROR(
             state.PutBase({had, context_->incarnation, pending.fingerprint, pending.local}));
-      } else {
+      } else if (behind_.has_value()) {
         if (edits_.size() >= kMostEditsRemembered) edits_.clear();
         edits_[path] = current.version;
       }

@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/synchronization/mutex.h"
+#include "agent/engine/arrivals.h"
 #include "agent/engine/dirty_queue.h"
 #include "agent/engine/file_preparer.h"
 #include "agent/engine/filters.h"
@@ -156,6 +157,8 @@ struct EngineContext {
   Focus focus;
   // How a person settled what was held there; until the path came right.
   std::map<RelPath, ConflictPolicy> decided;
+  // What came into the root while it was not settled what vanished from it.
+  Arrivals arrivals;
   // What waits for a person, and what a person said of it.
   HeldPaths held;
   // Whose side decides, where both sides are compared as a whole: about what has no base, or, when

@@ -100,6 +100,7 @@ absl::Status Installer::EnsureParent(const RelPath& path) {
     FS_RETURN_IF_ERROR(context_->state->PutBase(*base));
   }
   Changed(parent);
+  context_->arrivals.Add(parent, context_->clock->Now());
   touched_.push_back(parent);
   context_->Emit(
       {.kind = SyncEvent::Kind::kDownloaded, .path = parent, .why = "needed for what is in it"});
@@ -175,6 +176,7 @@ Installed Installer::TryInstall(const Situation& situation, const Entry& target,
     }
   }
   Changed(target.path);
+  if (!situation.present()) context_->arrivals.Add(target.path, context_->clock->Now());
   return FromResult(Place(target, staged, expected));
 }
 

@@ -17,6 +17,7 @@ constexpr absl::Duration kWelcomeWithin = absl::Seconds(15);
 namespace {
 
 constexpr int kSlicesInQueue = 4;
+constexpr char kBehindKey[] = "behind";
 
 }  // namespace
 
@@ -97,11 +98,14 @@ void LocationSync::HandleWelcome(const WelcomeInfo& welcome) {
 
 absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   FS_ASSIGN_OR_RETURN(const uint64_t last_batch, state_->LastBatchNumber());
+  FS_ASSIGN_OR_RETURN(Cursor cursor, state_->GetCursor());
+  const bool behind = welcome.cursor_known && !cursor.incarnation.empty() &&
+                      (welcome.last_batch > last_batch || welcome.had_version > cursor.version);
+  FS_RETURN_IF_ERROR(NoteBehind(behind, cursor.version));
   if (welcome.last_batch > last_batch) {
     FS_RETURN_IF_ERROR(CatchUpWithOwnCommits(welcome.last_batch));
     RequestFullScan();
   }
-  FS_ASSIGN_OR_RETURN(Cursor cursor, state_->GetCursor());
   const std::string current = welcome.incarnations.back().id;
   if (!welcome.cursor_known) {
     FS_RETURN_IF_ERROR(DropLostTail(welcome));
@@ -111,8 +115,8 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   FS_RETURN_IF_ERROR(state_->SetIncarnations(welcome.incarnations));
   context_.incarnation = current;
   context_.head_version = welcome.head_version;
-  const bool remote_first =
-      cursor.incarnation.empty() || context_.winner != Winner::kNone || options_.step_by_step;
+  const bool remote_first = cursor.incarnation.empty() || commit_->behind() ||
+                            context_.winner != Winner::kNone || options_.step_by_step;
   hold_local_until_ = remote_first ? welcome.head_version : 0;
   context_.welcome = welcome;
   {
@@ -120,10 +124,39 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
     accepting_ = true;
   }
   if (welcome.rules.has_value()) FS_RETURN_IF_ERROR(TakeFolderRules(*welcome.rules));
-  commit_->ResumeAt(cursor.version);
   FS_RETURN_IF_ERROR(commit_->Resend());
   apply_->SetStashing(commit_->Resolving() || options_.only.has_value());
   return absl::OkStatus();
+}
+
+// Remembered until everything has been decided with it, also when the agent is started anew
+// meanwhile.
+absl::Status LocationSync::NoteBehind(bool behind, uint64_t version) {
+  FS_ASSIGN_OR_RETURN(const auto noted, state_->GetMeta(kBehindKey));
+  const bool known = noted.has_value() && noted->size() == 8;
+  if (known) {
+    version = ReadBigEndian64(noted->data());
+  } else if (behind) {
+    log_->Warn(
+        "{}: its state is older than what the server knows of this agent; what it has had already "
+        "is no edit",
+        directory_->description());
+    std::string bytes;
+    AppendBigEndian64(bytes, version);
+    FS_RETURN_IF_ERROR(state_->SetMeta(kBehindKey, bytes));
+  }
+  commit_->SetBehind(known || behind ? std::optional<uint64_t>(version) : std::nullopt);
+  return absl::OkStatus();
+}
+
+// Everything has been decided: the bases are what was agreed on last again.
+void LocationSync::MaybeCaughtUp() {
+  if (!commit_->behind() || !context_.welcome.has_value() || hold_local_until_ > 0) return;
+  if (absl::Status cleared = state_->SetMeta(kBehindKey, ""); !cleared.ok()) {
+    context_.halt = cleared;
+    return;
+  }
+  commit_->SetBehind(std::nullopt);
 }
 
 // The server has seen more of this agent than its state knows: the state was put back, or a power
@@ -140,9 +173,6 @@ absl::Status LocationSync::CatchUpWithOwnCommits(uint64_t last_batch) {
     return Unavailable(
         "another host uses a copy of this agent's state; coming back as a new agent");
   }
-  log_->Warn(
-      "{}: the server knows later commits of this agent than its state does; going on from there",
-      directory_->description());
   FS_RETURN_IF_ERROR(commit_->DropPending());
   return state_->SetLastBatchNumber(last_batch);
 }

@@ -13,6 +13,7 @@
 namespace filesync {
 namespace {
 
+constexpr char kArrivalsKey[] = "arrivals";
 constexpr size_t kCongestedFrom = 200'000;
 constexpr absl::Duration kHaltRecheck = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
@@ -148,6 +149,9 @@ absl::Status LocationSync::Begin() {
   FS_RETURN_IF_ERROR(context_.held.Load(state_.get()));
   FS_RETURN_IF_ERROR(CheckStateBelongsHere());
   FS_RETURN_IF_ERROR(BeginWinner());
+  FS_ASSIGN_OR_RETURN(const auto arrivals, state_->GetMeta(kArrivalsKey));
+  context_.arrivals.Decode(arrivals.value_or(""));
+  FS_RETURN_IF_ERROR(state_->SetMeta(kArrivalsKey, ""));
   // Who looks at a part has not looked at all that may be damaged.
   if (!options_.only.has_value()) FS_RETURN_IF_ERROR(host_stops_.Begin(state_.get()));
   context_.suspects_damage = host_stops_.suspects();
@@ -309,10 +313,17 @@ absl::Status LocationSync::CheckRootForDeletions() {
   if (!root_check_.ok()) return root_check_;
   const absl::StatusOr<Listing> listing = directory_->List(RelPath());
   if (!listing.ok()) return root_check_ = listing.status();
-  if (!listing->entries.empty() || !listing->skipped.empty()) return root_check_;
+  const bool stands = std::any_of(
+      listing->entries.begin(), listing->entries.end(), [this](const LocalEntry& entry) {
+        return !context_.arrivals.Contains(entry.path) &&
+               !filters_.Ignores(entry.path, entry.type == LocalType::kDirectory);
+      });
+  if (stands || !listing->skipped.empty()) return root_check_;
   const absl::StatusOr<BaseCounts> counts = state_->CountBase();
   if (!counts.ok()) return root_check_ = counts.status();
-  if (counts->entries > 1) {
+  if (counts->entries > 1 + context_.arrivals.size()) {
+    // So that an agent that is started anew does not take what arrived for what stood here.
+    FS_RETURN_IF_ERROR(state_->SetMeta(kArrivalsKey, context_.arrivals.Encode()));
     root_check_ = FailedPrecondition(
         "{} was emptied, and the folder holds {} entries: nothing is deleted elsewhere; put the "
         "files back, or stop the agent and remove {}/{} to fetch them all again",
@@ -369,6 +380,10 @@ bool LocationSync::WorkFlows() {
   if (may_commit) moved = commit_->Step() || moved;
   MaybeEndWinner();
   MaybeEndSuspicion();
+  if (context_.dirty.size() == 0 && gate_->missing() == 0 && NothingElseUnderWay()) {
+    context_.arrivals.Settle(clock_->Now());
+    if (apply_->SlicesDone()) MaybeCaughtUp();
+  }
   return moved;
 }
 

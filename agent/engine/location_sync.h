@@ -123,6 +123,8 @@ class LocationSync final : public LinkListener {
   absl::Status CheckStateBelongsHere();
   absl::Status StartOver(std::string_view why);
   absl::Status CatchUpWithOwnCommits(uint64_t last_batch);
+  absl::Status NoteBehind(bool behind, uint64_t version);
+  void MaybeCaughtUp();
   ObserverEvents MakeObserverEvents();
   void HandleRuleChanges();
   void HandleWatch(const std::vector<WatchEvent>& events);

@@ -44,7 +44,8 @@ struct WelcomeInfo {
   uint64_t head_version = 0;
   bool cursor_known = true;
   uint64_t last_batch = 0;
-  bool observing = false;  // HelloInfo's `observe` was understood
+  uint64_t had_version = 0;  // the highest that this agent ever said to have applied
+  bool observing = false;    // HelloInfo's `observe` was understood
   size_t changes_per_message = 1000;
   size_t changes_per_batch = 200'000;
   size_t inline_bytes = 64 << 10;

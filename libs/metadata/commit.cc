@@ -6,6 +6,7 @@
 #include "libs/base/status.h"
 #include "libs/chunking/fast_cdc.h"
 #include "libs/content/frame.h"
+#include "libs/metadata/agents.h"
 #include "libs/metadata/keys.h"
 #include "libs/metadata/records.h"
 
@@ -144,14 +145,26 @@ absl::Status CommitPlan::CheckBase(size_t i) {
   return absl::OkStatus();
 }
 
+// Up to here the agent once said to have applied everything, whatever its state knows now.
+absl::StatusOr<uint64_t> CommitPlan::VersionTheAgentHad() {
+  if (had_.has_value()) return *had_;
+  const absl::StatusOr<AgentRecord> agent = GetAgent(kv_, request_.folder, request_.agent_id);
+  if (!agent.ok() && !absl::IsNotFound(agent.status())) return agent.status();
+  had_ = agent.ok() ? agent->had_version : 0;
+  return *had_;
+}
+
 // History is the judge: an agent whose base is older than its files (its host lost power, its state
-// or this server was put back) sends as an edit what the folder has had already. The newest version
-// that is newer than the base and had this content; 0 when there is none.
+// was put back) sends as an edit what it has had already. The newest version that is newer than the
+// base, had this content, and was applied or committed by this very agent; 0 when there is none.
+// What others had in between proves nothing: two people may come to the same content, and mean it.
 absl::StatusOr<uint64_t> CommitPlan::FindInHistory(const Change& change) {
   const RelPath& path = change.entry.path;
   const bool has_content =
       change.entry.type == EntryType::kFile || change.entry.type == EntryType::kSymlink;
-  if (!has_content) return 0;
+  // Who names no version at all knows of nothing that it had.
+  if (!has_content || change.base_version == 0) return 0;
+  FS_ASSIGN_OR_RETURN(const uint64_t had, VersionTheAgentHad());
   uint64_t found = 0;
   const std::string prefix = keys::HistoryOf(request_.folder, path);
   const std::unique_ptr<KvIterator> iterator = kv_->Iterate(keys::kHistory);
@@ -160,7 +173,8 @@ absl::StatusOr<uint64_t> CommitPlan::FindInHistory(const Change& change) {
     if (++history_read_ > kMostHistoryRead) break;
     FS_ASSIGN_OR_RETURN(const HistoryRecord record,
                         records::DecodeHistory(path, iterator->value()));
-    if (EqualContent(record.entry, change.entry)) found = record.entry.version;
+    const bool its_own = record.entry.version <= had || record.entry.author == request_.agent_id;
+    if (its_own && EqualContent(record.entry, change.entry)) found = record.entry.version;
   }
   FS_RETURN_IF_ERROR(iterator->status());
   return found;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -35,6 +36,7 @@ class CommitPlan {
   void CheckForm(size_t i);
   absl::Status CheckBase(size_t i);
   absl::StatusOr<uint64_t> FindInHistory(const Change& change);
+  absl::StatusOr<uint64_t> VersionTheAgentHad();
   absl::Status CheckChunks();
   absl::Status CheckPieces(size_t i);
   bool BringsContent(size_t i) const;
@@ -54,7 +56,8 @@ class CommitPlan {
   const ListReader& lists_;
   absl::flat_hash_map<RelPath, size_t> index_;
   absl::flat_hash_map<RelPath, EntryType> stored_types_;
-  size_t history_read_ = 0;  // records, for all changes together
+  size_t history_read_ = 0;      // records, for all changes together
+  std::optional<uint64_t> had_;  // VersionTheAgentHad, once it was looked up
 };
 
 // InvalidArgument when the entry breaks a rule of form.

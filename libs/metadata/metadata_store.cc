@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "libs/base/coding.h"
 #include "libs/base/status.h"
+#include "libs/metadata/agents.h"
 #include "libs/metadata/commit.h"
 #include "libs/metadata/conflicts.h"
 #include "libs/metadata/keys.h"
@@ -303,23 +304,13 @@ class KvMetadataStore final : public MetadataStore {
   std::string ServerId() override { return server_id_; }
 
   absl::Status PutAgent(const AgentRecord& record) override {
-    KvBatch batch;
-    batch.Put(keys::kAgents, keys::Agent(record.folder, record.id), records::Encode(record));
-    return kv_->Write(batch, /*synced=*/false);
+    return filesync::PutAgent(kv_, record);
   }
-
+  absl::StatusOr<AgentRecord> GetAgent(FolderId folder, const std::string& id) override {
+    return filesync::GetAgent(kv_, folder, id);
+  }
   absl::StatusOr<std::vector<AgentRecord>> ListAgents(FolderId folder) override {
-    std::vector<AgentRecord> agents;
-    const std::string prefix = keys::Folder(folder);
-    const std::unique_ptr<KvIterator> iterator = kv_->Iterate(keys::kAgents);
-    for (iterator->Seek(prefix); iterator->Valid() && iterator->key().starts_with(prefix);
-         iterator->Next()) {
-      FS_ASSIGN_OR_RETURN(AgentRecord agent, records::DecodeAgent(folder, iterator->key().substr(8),
-                                                                  iterator->value()));
-      agents.push_back(std::move(agent));
-    }
-    FS_RETURN_IF_ERROR(iterator->status());
-    return agents;
+    return filesync::ListAgents(kv_, folder);
   }
 
   absl::StatusOr<ConflictNews> PutConflicts(FolderId folder, const std::string& agent_id,

@@ -51,8 +51,8 @@ struct ChangeOutcome {
   Kind kind = Kind::kAccepted;
   uint64_t version = 0;          // accepted: the entry's version (old, if it was equal)
   std::optional<Entry> current;  // superseded: what stands there (a tombstone if nothing)
-  // superseded: the version of this path, newer than the base that was named and older than what
-  // stands there, that had the very content of the change: it was no edit. 0: there is none.
+  // superseded: the version of this path, newer than the base that was named, that had the very
+  // content of the change and that the agent has had: it was no edit. 0: there is none.
   uint64_t content_of_version = 0;
   std::vector<ChunkId> missing;                    // missing chunks: which
   RejectReason reason = RejectReason::kMalformed;  // rejected
@@ -87,6 +87,7 @@ struct AgentRecord {
   FolderId folder = 0;
   Cursor cursor;
   int64_t last_seen_ns = 0;
+  uint64_t had_version = 0;  // the highest that `cursor` ever was; kept by the store
 };
 
 // A conflict that an agent reported.
@@ -185,6 +186,8 @@ class MetadataStore {
 
   virtual absl::Status PutAgent(const AgentRecord& record) = 0;  // unsynced
   virtual absl::StatusOr<std::vector<AgentRecord>> ListAgents(FolderId folder) = 0;
+  // NotFound: it was never put.
+  virtual absl::StatusOr<AgentRecord> GetAgent(FolderId folder, const std::string& id) = 0;
 
   // Takes the place of all that this agent reported before; unsynced. The report keeps the limits
   // of the protocol. Two reports of one agent must not run at once.

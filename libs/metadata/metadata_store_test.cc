@@ -67,10 +67,11 @@ class MetadataStoreTest : public testing::Test {
     return change;
   }
 
-  absl::StatusOr<CommitResult> TryCommit(std::vector<Change> changes, uint64_t batch) {
+  absl::StatusOr<CommitResult> TryCommit(std::vector<Change> changes, uint64_t batch,
+                                         const std::string& agent = std::string(16, 'a')) {
     CommitRequest request;
     request.folder = folder_;
-    request.agent_id = std::string(16, 'a');
+    request.agent_id = agent;
     request.batch = batch;
     request.changes = std::move(changes);
     return store_->Commit(request, [](const std::vector<ChunkId>&) {
@@ -113,34 +114,51 @@ TEST_F(MetadataStoreTest, HistoryTellsWhatIsNoEdit) {
   const uint64_t v1 = Commit({Link("x", 0, "one")})[0].version;
   const uint64_t v2 = Commit({Link("x", v1, "two")})[0].version;
   const uint64_t v3 = Commit({Link("x", v2, "three")})[0].version;
-  // Who is at v1 and has what was v2 was behind, and edited nothing.
-  const auto behind = Commit({Link("x", v1, "two")});
-  EXPECT_EQ(behind[0].kind, Kind::kSuperseded);
-  EXPECT_EQ(behind[0].current->version, v3);
-  EXPECT_EQ(behind[0].content_of_version, v2);
-  const auto again = TryCommit({Link("x", v1, "two")}, batch_);
-  ASSERT_TRUE(again.ok() && again->repeated);
-  EXPECT_EQ(again->outcomes[0].content_of_version, v2);
+  const uint64_t v4 = Commit({Link("x", v3, "four")})[0].version;
+  const std::string other(16, 'b');
+  const auto content_of = [&](const Change& change) {
+    const auto result = TryCommit({change}, ++batch_, other);
+    EXPECT_EQ(result->outcomes[0].kind, Kind::kSuperseded);
+    EXPECT_EQ(result->outcomes[0].current->version, v4);
+    return result->outcomes[0].content_of_version;
+  };
+  // Who never had it made it.
+  EXPECT_EQ(content_of(Link("x", v1, "two")), 0U);
+  // Who had applied up to v2, and names v1 now, was put back, and edited nothing.
+  for (const uint64_t applied : {v2, v1}) {
+    ASSERT_TRUE(store_->PutAgent({other, "other", folder_, {std::string(16, 'i'), applied}}).ok());
+    EXPECT_EQ(content_of(Link("x", v1, "two")), v2);
+  }
+  EXPECT_EQ(content_of(Link("x", v1, "three")), 0U);
   // What is not newer than the base is gone back to on purpose; what never was is an edit.
-  EXPECT_EQ(Commit({Link("x", v2, "one")})[0].content_of_version, 0U);
-  EXPECT_EQ(Commit({Link("x", v2, "two")})[0].content_of_version, 0U);
-  EXPECT_EQ(Commit({Link("x", v1, "four")})[0].content_of_version, 0U);
-  EXPECT_EQ(Commit({Link("x", 0, "one")})[0].content_of_version, v1);
-
-  const uint64_t deleted = Commit({Deletion("x", v3)})[0].version;
-  ASSERT_GT(deleted, v3);
+  EXPECT_EQ(content_of(Link("x", v2, "one")), 0U);
+  EXPECT_EQ(content_of(Link("x", v2, "two")), 0U);
+  EXPECT_EQ(content_of(Link("x", v1, "five")), 0U);
+  EXPECT_EQ(content_of(Link("x", 0, "one")), 0U);
+  // The author had all of it. The answer is remembered as it was.
   EXPECT_EQ(Commit({Link("x", v1, "three")})[0].content_of_version, v3);
+  const auto again = TryCommit({Link("x", v1, "three")}, batch_);
+  ASSERT_TRUE(again.ok() && again->repeated);
+  EXPECT_EQ(again->outcomes[0].content_of_version, v3);
+
+  const uint64_t deleted = Commit({Deletion("x", v4)})[0].version;
+  ASSERT_GT(deleted, v4);
+  EXPECT_EQ(Commit({Link("x", v1, "four")})[0].content_of_version, v4);
   // Made again by who knows that nothing is there.
-  EXPECT_EQ(Commit({Link("x", 0, "three")})[0].kind, Kind::kAccepted);
+  EXPECT_EQ(Commit({Link("x", 0, "four")})[0].kind, Kind::kAccepted);
 }
 
 TEST_F(MetadataStoreTest, OneBatchReadsSoMuchHistoryAndNoMore) {
-  uint64_t version = 0;
+  std::vector<uint64_t> versions;
   for (int i = 0; i < 10'050; ++i) {
-    version = Commit({Link("x", version, i == 0 ? "first" : std::to_string(i))})[0].version;
+    const uint64_t base = versions.empty() ? 0 : versions.back();
+    versions.push_back(Commit({Link("x", base, fmt::format("content {}", i))})[0].version);
   }
-  EXPECT_EQ(Commit({Link("x", 0, "9000")})[0].content_of_version, 9001U);
-  EXPECT_EQ(Commit({Link("x", 0, "10040")})[0].content_of_version, 0U);
+  const auto content_of = [&](int i) {
+    return Commit({Link("x", versions[0], fmt::format("content {}", i))})[0].content_of_version;
+  };
+  EXPECT_EQ(content_of(9000), versions[9000]);
+  EXPECT_EQ(content_of(10'040), 0U);
 }
 
 TEST_F(MetadataStoreTest, AttributesAreStoredAndCountAsAChange) {

@@ -258,6 +258,7 @@ std::string Encode(const AgentRecord& agent) {
   stored.set_incarnation(agent.cursor.incarnation);
   stored.set_version(agent.cursor.version);
   stored.set_last_seen_ns(agent.last_seen_ns);
+  stored.set_had_version(agent.had_version);
   return stored.SerializeAsString();
 }
 
@@ -270,6 +271,7 @@ absl::StatusOr<AgentRecord> DecodeAgent(FolderId folder, std::string_view id,
   agent.name = stored.name();
   agent.cursor = {stored.incarnation(), stored.version()};
   agent.last_seen_ns = stored.last_seen_ns();
+  agent.had_version = std::max(stored.had_version(), stored.version());
   return agent;
 }
 

@@ -300,6 +300,9 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
   if (folder.id != 0) {
     FS_ASSIGN_OR_RETURN(head, dependencies_->metadata->PublishedHead(folder.id));
   }
+  const absl::StatusOr<AgentRecord> before =
+      dependencies_->metadata->GetAgent(folder.id, hello.agent_id);
+  if (!before.ok() && !absl::IsNotFound(before.status())) return before.status();
   const std::vector<Incarnation> rows = dependencies_->metadata->Incarnations();
   const ResumePoint resume = FindResumePoint(hello.cursor, rows, head);
   if (!resume.known && !observing_) ReportLostHistory(hello, resume);
@@ -325,6 +328,7 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
   welcome->set_head_version(head);
   welcome->set_cursor_known(resume.known);
   welcome->set_last_batch(last_batch_);
+  welcome->set_had_version(before.ok() ? before->had_version : 0);
   welcome->set_observing(observing_);
   const auto rules = folder.rules;
   welcome->mutable_rules()->set_ignore(rules == nullptr ? "" : *rules);

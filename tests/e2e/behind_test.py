@@ -54,7 +54,7 @@ class BehindTest(harness.SyncTestCase):
         self.base = os.path.join(base, policy)
         os.mkdir(self.base)
         names = ["edited", "deleted", "untouched", "dir/edited", "dir/deleted"]
-        _, a, b = self.set_out(names, flags=("--conflict", policy))
+        server, a, b = self.set_out(names, flags=("--conflict", policy))
         b.stop()
         state = self.keep_state(b)
         b.start()
@@ -62,6 +62,7 @@ class BehindTest(harness.SyncTestCase):
             a.write(name, f"v2 of {name}")
         os.symlink("target 1", a.path("link"))
         self.converge(a, b)
+        self.told(server)
         b.kill()
         self.put_back_state(b, state)
         for name in ("edited", "dir/edited"):
@@ -84,7 +85,7 @@ class BehindTest(harness.SyncTestCase):
     def test_sender(self):
         """The server knows later batches of this agent than its state does."""
         names = [f"f{number}" for number in range(10)]
-        _, a, b = self.set_out(names)
+        server, a, b = self.set_out(names)
         b.stop()
         state = self.keep_state(b)
         b.start()
@@ -92,6 +93,7 @@ class BehindTest(harness.SyncTestCase):
         b.write("f1", "second of f1, by B")
         b.write("new", "made by B")
         self.converge(a, b)
+        self.told(server)
         b.kill()
         self.put_back_state(b, state)
         for name in names[5:]:
@@ -107,13 +109,14 @@ class BehindTest(harness.SyncTestCase):
 
     def test_an_edit_is_still_one(self):
         """What the folder never had is kept, as ever."""
-        _, a, b = self.set_out(["file", "gone"])
+        server, a, b = self.set_out(["file", "gone"])
         b.stop()
         state = self.keep_state(b)
         b.start()
         for name in ("file", "gone"):
             a.write(name, f"v2 of {name}")
         self.converge(a, b)
+        self.told(server)
         b.kill()
         self.put_back_state(b, state)
         a.write("file", "v3 of file")
@@ -143,6 +146,51 @@ class BehindTest(harness.SyncTestCase):
         self.arrives(a, "other", "v1 of other")
         self.converge(a, b)
         self.assertEqual(["file", "other"], self.files(a))
+
+    def test_who_was_offline_means_what_he_made(self):
+        """The folder had the same in between, but this agent never did: nobody was behind."""
+        _, a, b = self.set_out(["flip", "there and back", "moved", "gone"])
+        b.write("again", "made once")
+        self.arrives(a, "again", "made once")
+        os.unlink(a.path("again"))
+        self.converge(a, b)
+        b.stop()
+        a.write("flip", "other")
+        self.settled(a)
+        a.write("flip", "third")
+        a.write("there and back", "other")
+        self.settled(a)
+        a.write("there and back", "v1 of there and back")
+        a.write("new", "the same")
+        a.write("gone", "other")
+        shutil.copy2(a.path("moved"), a.path("copy"))
+        self.settled(a)
+        os.unlink(a.path("new"))
+        os.unlink(a.path("gone"))
+        os.unlink(a.path("copy"))
+        a.write("again", "made anew")
+        self.settled(a)
+        b.write("flip", "other")
+        b.write("there and back", "other")
+        b.write("new", "the same")
+        b.write("gone", "other")
+        b.write("again", "made once")
+        os.rename(b.path("moved"), b.path("copy"))
+        b.start()
+        self.converge(a, b)
+        held = {name: a.read(name) for name in self.files(a)}
+        copies = sorted(held.pop(name) for name in list(held) if ".conflict-" in name)
+        self.assertEqual([b"made once", b"other"], copies)
+        self.assertEqual({"flip": b"third", "there and back": b"other", "new": b"the same",
+                          "gone": b"other", "again": b"made anew",
+                          "copy": b"v1 of moved"}, held)
+
+    def told(self, server):
+        """The server knows how far each agent is."""
+        wait_until(lambda: server.metric("filesync_agent_lag_versions") == 0, "all is acknowledged")
+
+    def settled(self, agent):
+        wait_until(agent.in_sync, f"{agent.name} has told it")
 
     def test_two_hosts_with_one_state(self):
         """A machine is cloned, and both go on: each keeps what it has, by an id of its own."""

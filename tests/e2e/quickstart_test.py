@@ -19,14 +19,15 @@ class QuickstartTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
         self.log = os.path.join(self.home, "output")
 
-    def start(self, *directories):
+    def start(self, *directories, **options):
         # The pipeline runs it in a bare root as well, where it installs and builds.
         env = {**os.environ, "XDG_DATA_HOME": self.home, "FILESYNC_BIN": harness.BIN,
                "FILESYNC_PORT": str(harness.free_port()),
                "FILESYNC_HTTP_PORT": str(harness.free_port())}
         with open(self.log, "ab") as log:
             process = subprocess.Popen([SCRIPT, *directories], env=env, stdout=log, stderr=log,
-                                       stdin=subprocess.DEVNULL, start_new_session=True)
+                                       stdin=subprocess.DEVNULL, start_new_session=True,
+                                       **options)
         self.addCleanup(lambda: process.poll() is None and process.kill())
         return process
 
@@ -71,6 +72,43 @@ class QuickstartTest(unittest.TestCase):
         process = self.start()
         wait_until(lambda: os.path.exists(f"{base}/B/while-stopped"), "it goes on", 120)
         self.interrupt(process)
+
+    def test_two_interrupts_and_a_closed_terminal_leave_nothing_running(self):
+        for signals in ([signal.SIGINT, signal.SIGINT], [signal.SIGHUP], [signal.SIGTERM]):
+            with self.subTest(signals=signals):
+                process = self.start()
+                wait_until(lambda: len(self.children()) == 3, "all three run", 60)
+                for number in signals:
+                    os.killpg(process.pid, number)
+                self.assertEqual(0, process.wait(60), self.output())
+                wait_until(lambda: not self.children(), "nothing is left running", 30)
+
+    def test_a_reader_that_goes_away_leaves_nothing_running(self):
+        environment = {**os.environ, "XDG_DATA_HOME": self.home, "FILESYNC_BIN": harness.BIN,
+                       "FILESYNC_PORT": str(harness.free_port()),
+                       "FILESYNC_HTTP_PORT": str(harness.free_port())}
+        with subprocess.Popen([SCRIPT], env=environment, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                              start_new_session=True) as process:
+            wait_until(lambda: len(self.children()) == 3, "all three run", 60)
+            process.stdout.close()
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)
+        wait_until(lambda: not self.children(), "nothing is left running", 30)
+
+    def test_pairs_of_directories_do_not_mix(self):
+        """And names are relative to where it is called."""
+        for pair in ("docs", "pictures"):
+            where = os.path.join(self.home, "called from here")
+            os.makedirs(os.path.join(where, f"{pair} a"), exist_ok=True)
+            with open(os.path.join(where, f"{pair} a", pair), "w", encoding="ascii") as file:
+                file.write(pair)
+            process = self.start(f"{pair} a", f"{pair} b", cwd=where)
+            wait_until(lambda w=where, p=pair: os.path.exists(os.path.join(w, f"{p} b", p)),
+                       "it arrives", 60)
+            self.interrupt(process)
+        self.assertEqual({".syncagent", "pictures"},
+                         set(os.listdir(os.path.join(where, "pictures b"))))
 
     def test_wrong_use(self):
         result = subprocess.run([SCRIPT, "only-one"], capture_output=True, text=True, check=False)

@@ -2,6 +2,7 @@
 import os
 import shutil
 import subprocess
+import threading
 import unittest
 
 import fault_proxy
@@ -60,6 +61,89 @@ class UnknownTest(harness.SyncTestCase):
         self.wait_halted(a)
         self.assertIn("emptied", a.status()["state"])
         self.assert_nothing_lost(b, before)
+
+    def empty(self, agent, but=()):
+        for name in os.listdir(agent.dir):
+            if name != ".syncagent" and name not in but:
+                path = agent.path(name)
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
+
+    def few(self, **options):
+        """Fewer files than the brake would look at."""
+        server = self.server()
+        a, b = self.agent("A", server, **options), self.agent("B", server)
+        for number in range(10):
+            a.write(f"f{number}", str(number))
+        self.arrives(b, "f9", "9")
+        self.converge(a, b)
+        return server, a, b, [os.fsencode(f"f{number}") for number in range(10)]
+
+    def test_root_emptied_and_something_arrives(self):
+        """What arrives since does not make the root less empty."""
+        server, a, b, before = self.few()
+        a.stop()
+        for name in ("new", "dir/new"):
+            b.write(name, "made meanwhile")
+        wait_until(b.in_sync, "B has told it")
+        self.empty(a)
+        with self.subTest("a run that ends by itself"):
+            for _ in range(2):
+                result = subprocess.run(
+                    [harness.SYNCAGENT, "sync", "--server", server.address, "--name", "A", a.dir],
+                    capture_output=True, text=True, check=False, timeout=120)
+                self.assertEqual(7, result.returncode, result.stdout + result.stderr)
+                self.assertIn("emptied", result.stdout + result.stderr)
+            self.assert_nothing_lost(b, before + [b"new", b"dir", b"dir/new"])
+        with self.subTest("an agent that is started"):
+            a.start()
+            self.wait_halted(a)
+            b.write("later", "x")
+            wait_until(b.in_sync, "B goes on")
+            self.assert_nothing_lost(b, before + [b"new", b"dir", b"dir/new", b"later"])
+        with self.subTest("the files are put back"):
+            for number in range(10):
+                a.write(f"f{number}", str(number))
+            self.converge(a, b)
+            self.assert_nothing_lost(b, before + [b"new", b"dir", b"dir/new", b"later"])
+
+    def test_root_emptied_while_something_arrives(self):
+        """The same with an agent that runs."""
+        _, a, b, before = self.few()
+        stop = threading.Event()
+
+        def save():
+            number = 0
+            while not stop.wait(0.005):
+                b.write(f"new{number}", "x")
+                number += 1
+        writer = threading.Thread(target=save)
+        writer.start()
+        try:
+            wait_until(lambda: os.path.exists(a.path("new3")), "they arrive", 30)
+            self.empty(a)
+            self.wait_halted(a)
+        finally:
+            stop.set()
+            writer.join()
+        self.assertLessEqual(set(before), set(harness.snapshot(b.dir).keys()))
+
+    def test_root_emptied_but_for_what_is_ignored(self):
+        _, a, b, before = self.few(flags=("--ignore", "*.o"))
+        a.write("build.o", "not synced")
+        self.empty(a, but=("build.o",))
+        self.wait_halted(a)
+        self.assert_nothing_lost(b, before)
+
+    def test_a_root_whose_names_all_change_is_not_emptied(self):
+        _, a, b, _ = self.few()
+        for number in range(10):
+            os.rename(a.path(f"f{number}"), a.path(f"g{number}"))
+        self.converge(a, b)
+        self.empty(a)
+        self.wait_halted(a)
 
     def test_root_emptied_with_its_state(self):
         _, a, b, before = self.filled_pair()

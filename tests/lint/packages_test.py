@@ -1,9 +1,10 @@
 """deploy/packages.sh against what the project uses.
 
-Every header, tool, Python module and CMake package that is used belongs to a package of a group
-that is installed where it is used; and every package that is listed is used by something, which
-is the same as: taking any one out of the lists is noticed here. What belongs to which package is
-asked of dpkg, so this test looks at a machine that has them (as tests/run.sh leaves it).
+Every header, Python module, CMake package and named tool that is used belongs to a package that one
+of the lists has, and every package that is listed is used by something: taking it out of all lists is
+noticed here. That it stands in the right list shows when the pipeline runs in a bare root. What
+belongs to which package is asked of dpkg, so this test looks at a machine that has them (as
+tests/run.sh leaves it).
 """
 import ast
 import glob
