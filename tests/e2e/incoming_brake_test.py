@@ -298,16 +298,18 @@ class ReplacementsTest(HoldingTestCase):
         a.start()
         for agent in (b, c):
             self.holds(agent, heldIncomingReplacements=70)
-            self.assertEqual(self.COUNT, self.there(agent))
+            # A part may have gone while it was few.
+            self.assertGreaterEqual(self.there(agent), self.COUNT - FEW)
         b.kill()
         b.start()
         self.holds(b, heldIncomingReplacements=70)
-        scrambled = a.read(self.name(3))
+        here = self.there(b)
+        scrambled = a.read(self.name(69))
         self.tell("undo", b)
         self.converge(a, b)
         self.converge(a, b, c)
         for agent in (a, b, c):
-            self.assertEqual(self.COUNT, self.there(agent))
+            self.assertEqual(here, self.there(agent))
         self.assertIn(scrambled, self.in_trash(a))
 
     def test_renamed_by_a_peer_that_does_not_brake(self):
