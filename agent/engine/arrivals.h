@@ -21,7 +21,7 @@ class Arrivals {
   void Settle(absl::Time now);
 
   bool Contains(const RelPath& path) const { return paths_.contains(path); }
-  size_t size() const { return paths_.size(); }
+  const std::set<RelPath>& paths() const { return paths_; }
 
   // For the state: a root stays emptied when the agent is started anew.
   std::string Encode() const;

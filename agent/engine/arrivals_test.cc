@@ -15,7 +15,7 @@ TEST(ArrivalsTest, OnlyNamesInTheRootCount) {
   arrivals.Add(P("d/b"), kNow);
   EXPECT_TRUE(arrivals.Contains(P("a")));
   EXPECT_FALSE(arrivals.Contains(P("d/b")));
-  EXPECT_EQ(arrivals.size(), 1U);
+  EXPECT_EQ(arrivals.paths().size(), 1U);
 }
 
 TEST(ArrivalsTest, TheySettleWhenNothingElseHasCome) {
@@ -24,9 +24,9 @@ TEST(ArrivalsTest, TheySettleWhenNothingElseHasCome) {
   arrivals.Settle(kNow + absl::Seconds(1));
   arrivals.Add(P("b"), kNow + absl::Seconds(1));
   arrivals.Settle(kNow + absl::Seconds(2));
-  EXPECT_EQ(arrivals.size(), 2U);
+  EXPECT_EQ(arrivals.paths().size(), 2U);
   arrivals.Settle(kNow + absl::Seconds(3));
-  EXPECT_EQ(arrivals.size(), 0U);
+  EXPECT_EQ(arrivals.paths().size(), 0U);
 }
 
 TEST(ArrivalsTest, TheyOutlastTheAgent) {
@@ -35,11 +35,11 @@ TEST(ArrivalsTest, TheyOutlastTheAgent) {
   arrivals.Add(P("with space\nand line"), kNow);
   Arrivals later;
   later.Decode(arrivals.Encode());
-  EXPECT_EQ(later.size(), 2U);
+  EXPECT_EQ(later.paths().size(), 2U);
   EXPECT_TRUE(later.Contains(P("with space\nand line")));
   later.Decode("");
   later.Decode(std::string_view("\0\0//\0", 5));
-  EXPECT_EQ(later.size(), 2U);
+  EXPECT_EQ(later.paths().size(), 2U);
 }
 
 }  // namespace

@@ -321,7 +321,13 @@ absl::Status LocationSync::CheckRootForDeletions() {
   if (stands || !listing->skipped.empty()) return root_check_;
   const absl::StatusOr<BaseCounts> counts = state_->CountBase();
   if (!counts.ok()) return root_check_ = counts.status();
-  if (counts->entries > 1 + context_.arrivals.size()) {
+  uint64_t arrived = 0;
+  for (const RelPath& path : context_.arrivals.paths()) {
+    const absl::StatusOr<uint64_t> below = state_->CountTree(path);
+    if (!below.ok()) return root_check_ = below.status();
+    arrived += *below;
+  }
+  if (counts->entries > arrived + 1) {
     // So that an agent that is started anew does not take what arrived for what stood here.
     FS_RETURN_IF_ERROR(state_->SetMeta(kArrivalsKey, context_.arrivals.Encode()));
     root_check_ = FailedPrecondition(

@@ -137,6 +137,18 @@ class UnknownTest(harness.SyncTestCase):
         self.wait_halted(a)
         self.assert_nothing_lost(b, before)
 
+    def test_what_arrived_and_is_deleted_at_once(self):
+        """Nothing stood there before, so nothing was emptied."""
+        _, a, b = self.pair()
+        for name in ("dir/one", "dir/two", "three", "four"):
+            a.write(name, name)
+        self.arrives(b, "four", "four")
+        self.arrives(b, "dir/two", "dir/two")
+        for name in ("dir/one", "three", "four"):
+            os.unlink(b.path(name))
+        self.converge(a, b)
+        self.assertEqual({b"dir", b"dir/two"}, set(harness.snapshot(a.dir).keys()))
+
     def test_a_root_whose_names_all_change_is_not_emptied(self):
         _, a, b, _ = self.few()
         for number in range(10):
