@@ -177,6 +177,18 @@ class LayersTest(unittest.TestCase):
         self.assertTrue(check_heavy("agent/cli/x.h", "#include <CLI/CLI.hpp>"))
         self.assertTrue(check_heavy("libs/base/x.h", "#include <regex>"))
 
+    def test_what_is_called_single_threaded_is(self):
+        """The thread sanitizer leaves it out."""
+        threads = re.compile(r"std::j?thread\b|\bMutex\b|std::\w*mutex|ThreadPool|pthread_create|async\(")
+        folders = [os.path.dirname(name) for name, text in self.sources.items()
+                   if name.endswith("CMakeLists.txt") and os.path.dirname(name) and
+                   re.search(r"^filesync_library\(\w+ (GRPC )?SINGLE_THREADED", text, re.MULTILINE)]
+        self.assertTrue(folders)
+        found = [name for name, text in self.sources.items()
+                 if os.path.dirname(name) in folders and name.endswith((".h", ".cc")) and
+                 threads.search(strip_comments(text))]
+        self.assertEqual([], found)
+
     def test_the_version_is_stated_once(self):
         top = self.sources["CMakeLists.txt"]
         version = re.search(r"^project\(filesync VERSION (\S+)", top, re.MULTILINE)[1]
