@@ -386,7 +386,7 @@ bool LocationSync::WorkFlows() {
   if (may_commit) moved = commit_->Step() || moved;
   MaybeEndWinner();
   MaybeEndSuspicion();
-  if (context_.dirty.size() == 0 && gate_->missing() == 0 && NothingElseUnderWay()) {
+  if (context_.dirty.empty() && gate_->missing() == 0 && NothingElseUnderWay()) {
     context_.arrivals.Settle(clock_->Now());
     if (apply_->SlicesDone()) MaybeCaughtUp();
   }
