@@ -6,7 +6,8 @@
 namespace filesync {
 namespace {
 
-// Where so much arrives, the brake looks after what vanishes.
+// What is not known counts as if it had stood here before: where so much arrives, the brake looks
+// after what vanishes.
 constexpr size_t kMostKnown = 10'000;
 // Longer than the system takes to tell of what vanished meanwhile.
 constexpr absl::Duration kQuietFor = absl::Seconds(2);
@@ -14,7 +15,7 @@ constexpr absl::Duration kQuietFor = absl::Seconds(2);
 }  // namespace
 
 void Arrivals::Add(const RelPath& path, absl::Time now) {
-  if (!path.Parent().IsRoot() || paths_.size() >= kMostKnown) return;
+  if (paths_.size() >= kMostKnown) return;
   paths_.insert(path);
   last_ = now;
 }

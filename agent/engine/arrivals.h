@@ -1,6 +1,6 @@
-// Arrivals: which names in the root came from the folder since all that was looked at here had been
-// dealt with. Whether a root was emptied is judged by what stood there before: what arrives while
-// files vanish does not make up for them. Engine's thread.
+// Arrivals: what came from the folder since all that was looked at here had been dealt with.
+// Whether a root was emptied is judged by what stood there before: what arrives while files vanish
+// does not make up for them. Engine's thread.
 #pragma once
 
 #include <set>
@@ -21,7 +21,7 @@ class Arrivals {
   void Settle(absl::Time now);
 
   bool Contains(const RelPath& path) const { return paths_.contains(path); }
-  const std::set<RelPath>& paths() const { return paths_; }
+  size_t size() const { return paths_.size(); }
 
   // For the state: a root stays emptied when the agent is started anew.
   std::string Encode() const;

@@ -34,7 +34,10 @@ class CommitFlow {
   absl::Status Resend();
   // The state was put back, or lost its end: this agent has had more than what it knew at
   // `version`. nullopt: its bases are what was agreed on last.
-  void SetBehind(std::optional<uint64_t> version) { behind_ = version; }
+  void SetBehind(std::optional<uint64_t> version) {
+    behind_ = version;
+    if (!behind_.has_value()) edits_.clear();
+  }
   bool behind() const { return behind_.has_value(); }
   bool Resolving() const { return !resent_.empty(); }
   // Forgets the batches that were not answered; their paths are looked at again.
@@ -110,8 +113,8 @@ class CommitFlow {
   std::set<RelPath> no_move_;
   // How often a rename was committed with what was edited elsewhere, by its new name.
   std::map<RelPath, int> follow_attempts_;
-  // What differs from both the base and the folder, and the folder's history never had: by the
-  // version of the folder's entry against which it was asked.
+  // What differs from base and folder and was never agreed on: by the version of the folder's entry
+  // against which it was asked.
   std::map<RelPath, uint64_t> edits_;
   std::optional<uint64_t> behind_;
 };

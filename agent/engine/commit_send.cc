@@ -257,7 +257,7 @@ absl::Status CommitFlow::Settle(const PendingChange& pending, const ChangeOutcom
       current.path = path;
       context_->Dirty(path);
       if (behind_.has_value() && outcome.content_of_version > 0 && entry.IsLive()) {
-        // The folder had it: no edit, but a base that was behind.
+        // This agent had it: no edit, but a base that was behind.
         Entry had = entry;
         had.version = outcome.content_of_version;
         had.moved_from = RelPath();

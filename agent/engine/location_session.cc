@@ -160,9 +160,7 @@ void LocationSync::MaybeCaughtUp() {
 }
 
 // The server has seen more of this agent than its state knows: the state was put back, or a power
-// cut took its end. The bases stay. Where they are older than the files, the folder's history tells
-// what is an edit (CommitFlow::MayBeNoEdit); dropping them would bring back all that was deleted
-// elsewhere.
+// cut took its end. The bases stay: dropping them would bring back all that was deleted elsewhere.
 absl::Status LocationSync::CatchUpWithOwnCommits(uint64_t last_batch) {
   if (taken_over_) {
     // Or another host goes by this agent's id, with a copy of its state.

@@ -303,6 +303,21 @@ void LocationSync::MaybeLimitTrash() {
   });
 }
 
+// Whether `directory` holds anything that is synced and did not just arrive.
+absl::StatusOr<bool> LocationSync::AnythingStands(const RelPath& directory) {
+  FS_ASSIGN_OR_RETURN(const Listing listing, directory_->List(directory));
+  if (!listing.skipped.empty()) return true;
+  for (const LocalEntry& entry : listing.entries) {
+    const bool is_directory = entry.type == LocalType::kDirectory;
+    if (filters_.Ignores(entry.path, is_directory)) continue;
+    if (!context_.arrivals.Contains(entry.path)) return true;
+    if (!is_directory) continue;
+    FS_ASSIGN_OR_RETURN(const bool below, AnythingStands(entry.path));
+    if (below) return true;
+  }
+  return false;
+}
+
 // Whether what is missing may be taken for deleted. Looked at again only every little while, as
 // it is asked for each path.
 absl::Status LocationSync::CheckRootForDeletions() {
@@ -311,23 +326,12 @@ absl::Status LocationSync::CheckRootForDeletions() {
   root_checked_ = now;
   root_check_ = directory_->CheckRoot();
   if (!root_check_.ok()) return root_check_;
-  const absl::StatusOr<Listing> listing = directory_->List(RelPath());
-  if (!listing.ok()) return root_check_ = listing.status();
-  const bool stands = std::any_of(
-      listing->entries.begin(), listing->entries.end(), [this](const LocalEntry& entry) {
-        return !context_.arrivals.Contains(entry.path) &&
-               !filters_.Ignores(entry.path, entry.type == LocalType::kDirectory);
-      });
-  if (stands || !listing->skipped.empty()) return root_check_;
+  const absl::StatusOr<bool> stands = AnythingStands(RelPath());
+  if (!stands.ok()) return root_check_ = stands.status();
+  if (*stands) return root_check_;
   const absl::StatusOr<BaseCounts> counts = state_->CountBase();
   if (!counts.ok()) return root_check_ = counts.status();
-  uint64_t arrived = 0;
-  for (const RelPath& path : context_.arrivals.paths()) {
-    const absl::StatusOr<uint64_t> below = state_->CountTree(path);
-    if (!below.ok()) return root_check_ = below.status();
-    arrived += *below;
-  }
-  if (counts->entries > arrived + 1) {
+  if (counts->entries > context_.arrivals.size() + 1) {
     // So that an agent that is started anew does not take what arrived for what stood here.
     FS_RETURN_IF_ERROR(state_->SetMeta(kArrivalsKey, context_.arrivals.Encode()));
     root_check_ = FailedPrecondition(

@@ -139,6 +139,7 @@ class LocationSync final : public LinkListener {
   absl::Status TakeFolderRules(const std::string& rules);
   void MaybeLimitTrash();
   void HandleHalt();
+  absl::StatusOr<bool> AnythingStands(const RelPath& directory);
   absl::Status CheckRootForDeletions();
   void Carry(std::string_view decision, absl::StatusOr<std::vector<RelPath>> paths);
   absl::Status ReleaseHeldByBrake();

@@ -137,6 +137,40 @@ class UnknownTest(harness.SyncTestCase):
         self.wait_halted(a)
         self.assert_nothing_lost(b, before)
 
+    def test_an_only_directory_is_emptied_and_something_arrives_in_it(self):
+        server = self.server()
+        a, b = self.agent("A", server), self.agent("B", server)
+        before = {b"d"}
+        for number in range(10):
+            a.write(f"d/f{number}", str(number))
+            before.add(os.fsencode(f"d/f{number}"))
+        self.converge(a, b)
+        a.stop()
+        for number in range(30):
+            b.write(f"d/new/{number}", "made meanwhile")
+            before.add(os.fsencode(f"d/new/{number}"))
+        wait_until(b.in_sync, "B has told it")
+        self.empty(a)
+        result = subprocess.run(
+            [harness.SYNCAGENT, "sync", "--server", server.address, "--name", "A", a.dir],
+            capture_output=True, text=True, check=False, timeout=120)
+        self.assertEqual(7, result.returncode, result.stdout + result.stderr)
+        self.assert_nothing_lost(b, before | {b"d/new"})
+
+    def test_work_in_a_directory_that_just_arrived(self):
+        """Files come and go in the only directory there is, moments after it came."""
+        _, a, b = self.pair()
+        for number in range(5):
+            a.write(f"project/f{number}", str(number))
+        self.arrives(b, "project/f4", "4")
+        for number in range(8):
+            b.write(f"project/mine{number}", "x")
+        self.arrives(a, "project/mine7", "x")
+        for number in range(4):
+            os.unlink(b.path(f"project/mine{number}"))
+        self.converge(a, b)
+        self.assertIsNone(a.read("project/mine0"))
+
     def test_what_arrived_and_is_deleted_at_once(self):
         """Nothing stood there before, so nothing was emptied."""
         _, a, b = self.pair()
