@@ -2,6 +2,7 @@
 committed, and whatever happens in between, only what was committed is ever seen."""
 import os
 import shutil
+import signal
 import subprocess
 import unittest
 
@@ -166,11 +167,15 @@ class EarlyContentTest(harness.SyncTestCase):
         quick = self.agent("C", self.server_)
         wait_until(lambda: b.in_sync() and quick.in_sync(), "all are connected")
         self.put_noise("slow", 32)
-        self.under_way(b, 24)
-        # With what is here of the other one there is no room for it.
+        self.under_way(b, 20)
+        # Not committed before the other one, however slow this machine is.
+        self.a.process.signal(signal.SIGSTOP)
+        self.addCleanup(self.a.process.signal, signal.SIGCONT)
+        # With what is here of the first one there is no room for it.
         content = os.urandom(64 * MIB)
         quick.write("quick", content)
         self.arrives(b, "quick", content, 60)
+        self.a.process.signal(signal.SIGCONT)
         wait_until(lambda: any("room" in problem["reason"] or "space" in problem["reason"]
                                for problem in b.status().get("failedPaths", [])),
                    "B says what it has no room for", 60)
