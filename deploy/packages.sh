@@ -11,7 +11,7 @@ PACKAGES_build="build-essential ccache cmake mold ninja-build pkg-config libgrpc
 PACKAGES_test="libgtest-dev libgmock-dev librapidcheck-dev python3 python3-grpcio python3-fusepy
   strace git zsh fish groff-base systemd"
 PACKAGES_package="debhelper"
-PACKAGES_lint="clang-14 clang-tidy-14 clang-format-14 lintian npm ca-certificates"
+PACKAGES_lint="clang-14 libclang-rt-14-dev llvm-14 clang-tidy-14 clang-format-14 lintian npm ca-certificates"
 PACKAGES_bench="libbenchmark-dev rsync iproute2"
 PACKAGES_compose="docker.io docker-compose debootstrap golang-go ca-certificates python3"
 PACKAGES_root="debootstrap systemd-container"

@@ -31,6 +31,8 @@ DATA = {
     r"\bnpx\b|\bgo install|\"go\", \"install\"": "ca-certificates",
     r"benchmark/benchmark\.h": "libbenchmark-dev",
     r'"go", "install"': "golang-go",
+    r'"FILESYNC_SANITIZE": ': "libclang-rt-14-dev",
+    r"llvm-symbolizer": "llvm-14",
 }
 # Names of tools that are other things in our scripts: builtins, commands of ours; and a package of
 # which all are.
@@ -199,7 +201,7 @@ def usages(debian):
         if package and package not in OTHER_THINGS:
             found.setdefault(package, where)
     for pattern, package in DATA.items():
-        for name, text in tracked(".cc", ".py", ".sh", ".ci/run"):
+        for name, text in tracked(".cc", ".py", ".sh", ".ci/run", "CMakePresets.json"):
             if name != "tests/lint/packages_test.py" and re.search(pattern, text):
                 found.setdefault(package, f"/{pattern}/ in {name}")
     return found

@@ -6,6 +6,8 @@ source deploy/build.sh
 preset=$1
 target=$2
 
+# Reports name functions by llvm-symbolizer, which is looked for by this name.
+export PATH="/usr/lib/llvm-14/bin:$PATH"
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1
 export LSAN_OPTIONS="suppressions=$PWD/tests/sanitizers/lsan.supp"
 export TSAN_OPTIONS="suppressions=$PWD/tests/sanitizers/tsan.supp halt_on_error=1 ignore_noninstrumented_modules=1"
