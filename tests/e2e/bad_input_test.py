@@ -66,7 +66,7 @@ class CommandLineTest(harness.SyncTestCase):
         address = f"127.0.0.1:{harness.free_port()}"
         a = self.agent("A", address)
         wait_until(lambda: a.status().get("state", "").startswith("offline"), "says offline")
-        self.assertIn("offline", a.process.output())
+        wait_until(lambda: "offline" in a.process.output(), "prints offline")
         self.assertEqual(0, a.stop())
         self.expect(run(SYNCAGENT, "sync", "--server", address, a.dir), 5, "offline")
 

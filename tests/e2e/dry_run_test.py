@@ -25,6 +25,8 @@ MODES = ("two-way",) * 6 + ("source-to-destination", "source-backup", "destinati
 POLICIES = ("keep-both", "keep-both", "newest", "keep-local", "keep-remote", "manual")
 # The copy's name holds the moment of the run.
 COPY = re.compile(r"\.conflict-\d{8}-\d{6}-A(-\d+)?")
+# Of a directory and what is in it, either may be received first.
+SAME_REASONS = {"needed for what is in it": "new there"}
 
 
 def fingerprint(root):
@@ -58,6 +60,8 @@ def actions(result):
     listed = []
     for location in report["locations"]:
         for action in location.get("actions", ()):
+            action = {**action, "reason": SAME_REASONS.get(action.get("reason"),
+                                                           action.get("reason", ""))}
             listed.append(tuple(COPY.sub(".conflict", str(action.get(key, "")))
                                 for key in ("kind", "path", "to", "sizeBytes", "reason")))
     return sorted(listed)

@@ -129,8 +129,12 @@ def configured():
                     path = inside[0]
                 yield f"{match[1]} of CMake", path
     with open(os.path.join(BUILD, "build.ninja"), encoding="utf-8") as file:
-        for path in sorted(set(re.findall(r"/usr/share/cargo/[^ :$]+\.c\b", file.read()))):
-            yield "a source of the build", path
+        # Sources; or, where several are compiled as one, the directory that they are in.
+        for path in sorted(set(re.findall(r"/usr/share/cargo/[^ :$\n]+", file.read()))):
+            if os.path.isdir(path):
+                path = os.path.join(path, sorted(os.listdir(path))[0])
+            if os.path.isfile(path):
+                yield "a source of the build", path
 
 
 def required_modules():
