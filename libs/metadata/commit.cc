@@ -257,68 +257,109 @@ absl::Status CommitPlan::CheckPieces(size_t i) {
   return look_up();
 }
 
-// Refusing one change may make another impossible: until nothing more falls.
+// Refusing one change may make others impossible. Each change is looked at once by itself, and
+// again only because of one that fell: what a batch costs grows with its size, whatever a peer puts
+// into it.
 absl::Status CommitPlan::CheckTree() {
-  bool changed = true;
-  while (changed) {
-    changed = false;
-    CheckMovePartners(changed);
-    for (size_t i = 0; i < outcomes.size(); ++i) {
-      if (!planned[i].writes) continue;
-      FS_ASSIGN_OR_RETURN(const bool fell, CheckTreeOf(i));
-      changed = changed || fell;
-    }
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    const size_t above = IndexOf(request_.changes[i].entry.path.Parent());
+    if (above != kNone) children_[above].push_back(i);
+  }
+  std::vector<size_t> fallen;
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    if (Accepted(i) && !HasItsMovePartner(i)) fallen.push_back(i);
+  }
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    if (!planned[i].writes) continue;
+    FS_ASSIGN_OR_RETURN(const bool fell, CheckTreeOf(i));
+    if (fell) fallen.push_back(i);
+  }
+  while (!fallen.empty()) {
+    const size_t i = fallen.back();
+    fallen.pop_back();
+    FS_RETURN_IF_ERROR(TakeAlong(i, fallen));
   }
   return absl::OkStatus();
 }
 
-void CommitPlan::CheckMovePartners(bool& changed) {
-  for (size_t i = 0; i < outcomes.size(); ++i) {
-    if (!Accepted(i)) continue;
-    const Entry& entry = request_.changes[i].entry;
-    const RelPath& partner = entry.IsLive() ? entry.moved_from : entry.moved_to;
-    if (partner.IsRoot()) continue;
-    const size_t other = IndexOf(partner);
-    if (other == kNone) {
-      Reject(i, RejectReason::kMalformed, "the other half of the move is not in the batch");
-      changed = true;
-      continue;
-    }
-    const Entry& half = request_.changes[other].entry;
-    const RelPath& back = half.IsLive() ? half.moved_from : half.moved_to;
-    if (half.IsLive() == entry.IsLive() || back != entry.path) {
-      Reject(i, RejectReason::kMalformed, "the halves of the move do not name each other");
-      changed = true;
-    } else if (!Accepted(other)) {
-      Reject(i, RejectReason::kMovePartner, "the other half of the move was not accepted");
-      changed = true;
+// What can't be without change `i`, which fell, is refused too and added to `fallen`.
+absl::Status CommitPlan::TakeAlong(size_t i, std::vector<size_t>& fallen) {
+  const Entry& entry = request_.changes[i].entry;
+  const RelPath& partner = entry.IsLive() ? entry.moved_from : entry.moved_to;
+  const size_t other = partner.IsRoot() ? kNone : IndexOf(partner);
+  if (other != kNone && Accepted(other)) {
+    Reject(other, RejectReason::kMovePartner, "the other half of the move was not accepted");
+    fallen.push_back(other);
+  }
+  FS_ASSIGN_OR_RETURN(const EntryType type, TypeAfter(entry.path));
+  if (const auto below = children_.find(i);
+      below != children_.end() && type != EntryType::kDirectory) {
+    for (const size_t child : below->second) {
+      if (!planned[child].writes || !request_.changes[child].entry.IsLive()) continue;
+      RejectForParent(child, entry.path);
+      fallen.push_back(child);
     }
   }
+  // What stands here stays: so does the directory that holds it.
+  const size_t above = IndexOf(entry.path.Parent());
+  if (planned[i].current.IsLive() && above != kNone && planned[above].writes &&
+      RemovesDirectory(above)) {
+    RejectAsOccupied(above);
+    fallen.push_back(above);
+  }
+  return absl::OkStatus();
+}
+
+// False when it fell: the other half of its move has to be there, and to be accepted.
+bool CommitPlan::HasItsMovePartner(size_t i) {
+  const Entry& entry = request_.changes[i].entry;
+  const RelPath& partner = entry.IsLive() ? entry.moved_from : entry.moved_to;
+  if (partner.IsRoot()) return true;
+  const size_t other = IndexOf(partner);
+  if (other == kNone) {
+    Reject(i, RejectReason::kMalformed, "the other half of the move is not in the batch");
+    return false;
+  }
+  const Entry& half = request_.changes[other].entry;
+  const RelPath& back = half.IsLive() ? half.moved_from : half.moved_to;
+  if (half.IsLive() == entry.IsLive() || back != entry.path) {
+    Reject(i, RejectReason::kMalformed, "the halves of the move do not name each other");
+    return false;
+  }
+  if (Accepted(other)) return true;
+  Reject(i, RejectReason::kMovePartner, "the other half of the move was not accepted");
+  return false;
+}
+
+bool CommitPlan::RemovesDirectory(size_t i) const {
+  return planned[i].current.type == EntryType::kDirectory &&
+         request_.changes[i].entry.type != EntryType::kDirectory;
+}
+
+void CommitPlan::RejectForParent(size_t i, const RelPath& above) {
+  Reject(i, RejectReason::kParentMissing,
+         fmt::format("{} is not a directory in the folder", above.ForPeople()));
+}
+
+void CommitPlan::RejectAsOccupied(size_t i) {
+  Reject(i, RejectReason::kNotEmpty, "the directory holds entries in the folder");
 }
 
 absl::StatusOr<bool> CommitPlan::CheckTreeOf(size_t i) {
   const Entry& entry = request_.changes[i].entry;
-  if (entry.IsLive()) {
-    for (RelPath above = entry.path.Parent(); !above.IsRoot(); above = above.Parent()) {
-      FS_ASSIGN_OR_RETURN(const EntryType type, TypeAfter(above));
-      if (type != EntryType::kDirectory) {
-        Reject(i, RejectReason::kParentMissing,
-               fmt::format("{} is not a directory in the folder", above.ForPeople()));
-        return true;
-      }
-      // What the batch does not touch was valid before: its ancestors are directories.
-      if (IndexOf(above) == kNone) break;
-    }
-  }
-  const bool was_directory = planned[i].current.type == EntryType::kDirectory;
-  if (was_directory && entry.type != EntryType::kDirectory) {
-    FS_ASSIGN_OR_RETURN(const bool occupied, HasLiveChildAfter(entry.path));
-    if (occupied) {
-      Reject(i, RejectReason::kNotEmpty, "the directory holds entries in the folder");
+  // Of what is further up the directory above was valid before, or is looked at itself.
+  const RelPath above = entry.path.Parent();
+  if (entry.IsLive() && !above.IsRoot()) {
+    FS_ASSIGN_OR_RETURN(const EntryType type, TypeAfter(above));
+    if (type != EntryType::kDirectory) {
+      RejectForParent(i, above);
       return true;
     }
   }
-  return false;
+  if (!RemovesDirectory(i)) return false;
+  FS_ASSIGN_OR_RETURN(const bool occupied, HasLiveChildAfter(entry.path));
+  if (occupied) RejectAsOccupied(i);
+  return occupied;
 }
 
 absl::StatusOr<EntryType> CommitPlan::TypeAfter(const RelPath& path) {
@@ -341,20 +382,27 @@ absl::StatusOr<EntryType> CommitPlan::TypeAfter(const RelPath& path) {
   return type;
 }
 
+// Looks at what is right in it, and passes over what is further down: that is only live where what
+// holds it is.
 absl::StatusOr<bool> CommitPlan::HasLiveChildAfter(const RelPath& directory) {
   const std::string prefix = keys::EntriesBelow(request_.folder, directory);
   const std::unique_ptr<KvIterator> iterator = kv_->Iterate(keys::kEntries);
-  for (iterator->Seek(prefix); iterator->Valid() && iterator->key().starts_with(prefix);
-       iterator->Next()) {
+  iterator->Seek(prefix);
+  while (iterator->Valid() && iterator->key().starts_with(prefix)) {
     FS_ASSIGN_OR_RETURN(const RelPath path, RelPath::FromSortKey(iterator->key().substr(8)));
     const size_t i = IndexOf(path);
     if (i != kNone) {
       const Entry& after = planned[i].writes ? request_.changes[i].entry : planned[i].current;
       if (after.IsLive()) return true;
-      continue;
+    } else {
+      FS_ASSIGN_OR_RETURN(const Entry entry, records::DecodeEntry(path, iterator->value()));
+      if (entry.IsLive()) return true;
     }
-    FS_ASSIGN_OR_RETURN(const Entry entry, records::DecodeEntry(path, iterator->value()));
-    if (entry.IsLive()) return true;
+    const std::string below = keys::EntriesBelow(request_.folder, path);
+    iterator->Next();
+    if (iterator->Valid() && iterator->key().starts_with(below)) {
+      iterator->Seek(keys::PastBelow(request_.folder, path));
+    }
   }
   return iterator->status().ok() ? absl::StatusOr<bool>(false) : iterator->status();
 }

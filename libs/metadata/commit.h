@@ -43,7 +43,11 @@ class CommitPlan {
   absl::StatusOr<std::vector<bool>> AreMissing(const std::vector<ChunkId>& ids);
   absl::Status CheckTree();
   absl::StatusOr<bool> CheckTreeOf(size_t i);
-  void CheckMovePartners(bool& changed);
+  absl::Status TakeAlong(size_t i, std::vector<size_t>& fallen);
+  bool HasItsMovePartner(size_t i);
+  bool RemovesDirectory(size_t i) const;
+  void RejectForParent(size_t i, const RelPath& above);
+  void RejectAsOccupied(size_t i);
   absl::StatusOr<EntryType> TypeAfter(const RelPath& path);
   absl::StatusOr<bool> HasLiveChildAfter(const RelPath& directory);
   void Reject(size_t i, RejectReason reason, std::string message);
@@ -55,6 +59,8 @@ class CommitPlan {
   const CommitRequest& request_;
   const ListReader& lists_;
   absl::flat_hash_map<RelPath, size_t> index_;
+  // Of changes, those of what is right in it.
+  absl::flat_hash_map<size_t, std::vector<size_t>> children_;
   absl::flat_hash_map<RelPath, EntryType> stored_types_;
   size_t history_read_ = 0;      // records, for all changes together
   std::optional<uint64_t> had_;  // VersionTheAgentHad, once it was looked up

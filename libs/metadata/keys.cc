@@ -33,6 +33,10 @@ std::string EntriesBelow(uint64_t folder, const RelPath& directory) {
   return Entry(folder, directory) + '\0';
 }
 
+std::string PastBelow(uint64_t folder, const RelPath& directory) {
+  return Entry(folder, directory) + '\1';
+}
+
 std::string Change(uint64_t folder, uint64_t version) {
   std::string key = Folder(folder);
   AppendBigEndian64(key, version);

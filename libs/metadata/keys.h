@@ -49,6 +49,8 @@ std::string Batch(uint64_t folder, std::string_view agent, uint64_t batch);
 std::string Entry(uint64_t folder, const RelPath& path);
 // All entries below `directory` start with it.
 std::string EntriesBelow(uint64_t folder, const RelPath& directory);
+// Comes after `directory` and all entries below it, and before whatever follows them.
+std::string PastBelow(uint64_t folder, const RelPath& directory);
 std::string Change(uint64_t folder, uint64_t version);
 // All history of `path` starts with it.
 std::string HistoryOf(uint64_t folder, const RelPath& path);
