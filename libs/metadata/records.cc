@@ -1,7 +1,9 @@
 #include "libs/metadata/records.h"
 
 #include "filesync/storage/v1/storage.pb.h"
+#include "libs/base/coding.h"
 #include "libs/base/status.h"
+#include "libs/content/hasher.h"
 
 namespace filesync::records {
 namespace {
@@ -206,9 +208,28 @@ absl::StatusOr<FolderInfo> DecodeFolder(FolderId id, std::string_view bytes) {
   return folder;
 }
 
-std::string Encode(const CommitResult& result, const std::vector<Change>&) {
+namespace {
+
+// Of all that was asked for, as it is stored.
+std::string DigestOf(const std::vector<Change>& changes) {
+  std::string digest;
+  for (const Change& change : changes) {
+    std::string bytes = std::move(digest);
+    AppendBigEndian64(bytes, change.base_version);
+    AppendBigEndian32(bytes, static_cast<uint32_t>(change.entry.path.bytes().size()));
+    bytes.append(change.entry.path.bytes());
+    bytes.append(Encode(change.entry, change.conflict_of));
+    digest = std::string(HashChunk(ChunkKind::kData, bytes).bytes());
+  }
+  return digest;
+}
+
+}  // namespace
+
+std::string Encode(const CommitResult& result, const std::vector<Change>& changes) {
   storage::StoredBatch stored;
   stored.set_head_version(result.head_version);
+  stored.set_digest(DigestOf(changes));
   for (const ChangeOutcome& outcome : result.outcomes) {
     storage::StoredOutcome* out = stored.add_outcomes();
     out->set_kind(static_cast<uint32_t>(outcome.kind));
@@ -225,10 +246,9 @@ std::string Encode(const CommitResult& result, const std::vector<Change>&) {
 absl::StatusOr<CommitResult> DecodeBatch(std::string_view bytes,
                                          const std::vector<Change>& changes) {
   FS_ASSIGN_OR_RETURN(const auto stored, Parse<storage::StoredBatch>(bytes, "batch outcome"));
-  if (static_cast<size_t>(stored.outcomes_size()) != changes.size()) {
-    return InvalidArgument("the batch number was used for another batch of {} changes",
-                           stored.outcomes_size());
-  }
+  const bool same = static_cast<size_t>(stored.outcomes_size()) == changes.size() &&
+                    (stored.digest().empty() || stored.digest() == DigestOf(changes));
+  if (!same) return InvalidArgument("the batch number was used for another batch");
   CommitResult result;
   result.head_version = stored.head_version();
   result.repeated = true;
