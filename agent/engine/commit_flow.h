@@ -91,6 +91,7 @@ class CommitFlow {
   void KeepPieces(const Batch& batch);
   void FinishRound(Batch& batch);
   void Unsent(const BatchPtr& batch, const absl::Status& why);
+  void NotCommitted(const std::vector<PendingChange>& changes, const absl::Status& why);
   void ScanMoved(const std::vector<PendingChange>& changes);
   absl::Status Settle(const PendingChange& pending, const ChangeOutcome& outcome);
   absl::Status SettleRejected(const Entry& entry, const ChangeOutcome& outcome);

@@ -122,14 +122,30 @@ void CommitFlow::FinishRound(Batch& batch) {
 }
 
 void CommitFlow::Unsent(const BatchPtr& batch, const absl::Status& why) {
-  const bool passing = absl::IsUnavailable(why) || absl::IsCancelled(why);
-  if (!passing) context_->log->Warn("upload: {}", Describe(why));
   for (const PendingChange& pending : batch->changes) {
-    const RelPath& path = pending.change.entry.path;
-    context_->Release(path);
-    context_->DirtyAfter(path, passing ? absl::ZeroDuration() : kAfterFailure);
+    context_->Release(pending.change.entry.path);
   }
+  NotCommitted(batch->changes, why);
   FinishRound(*batch);
+}
+
+// They are tried again; what does not pass with the connection is said of the paths meanwhile.
+void CommitFlow::NotCommitted(const std::vector<PendingChange>& changes, const absl::Status& why) {
+  const bool passing = absl::IsUnavailable(why) || absl::IsCancelled(why);
+  const bool only_deletions =
+      std::none_of(changes.begin(), changes.end(),
+                   [](const PendingChange& pending) { return pending.change.entry.IsLive(); });
+  for (const PendingChange& pending : changes) {
+    const Entry& entry = pending.change.entry;
+    if (passing) {
+      context_->Dirty(entry.path);
+    } else if (entry.IsLive() || only_deletions) {
+      context_->Fail(entry.path, why);
+    } else {
+      // Without what it was in one batch with it may pass.
+      context_->DirtyAfter(entry.path, kAfterFailure);
+    }
+  }
 }
 
 void CommitFlow::OnCommitResult(uint64_t number, CommitResult result, const std::string& failure) {
@@ -142,7 +158,11 @@ void CommitFlow::OnCommitResult(uint64_t number, CommitResult result, const std:
     awaiting_.erase(it);
   } else if (resent) {
     const absl::StatusOr<std::vector<PendingBatch>> pending = context_->state->PendingBatches();
-    if (!pending.ok()) return;
+    if (!pending.ok()) {
+      // Asked again when that has passed: the batch is sent anew then.
+      context_->halt = Annotate(pending.status(), "cannot record a commit");
+      return;
+    }
     for (const PendingBatch& batch : *pending) {
       if (batch.number == number) changes = batch.changes;
     }
@@ -150,10 +170,7 @@ void CommitFlow::OnCommitResult(uint64_t number, CommitResult result, const std:
     return;
   }
   const bool answered = failure.empty() && result.outcomes.size() == changes.size();
-  if (!answered) {
-    context_->log->Warn("the server could not commit a batch: {}",
-                        failure.empty() ? "its answer does not fit" : failure);
-  }
+  bool recorded = false;
   {
     State::Transaction transaction(context_->state);
     absl::Status status = context_->state->DeletePendingBatch(number);
@@ -161,15 +178,18 @@ void CommitFlow::OnCommitResult(uint64_t number, CommitResult result, const std:
       status = Settle(changes[i], result.outcomes[i]);
     }
     if (status.ok()) status = transaction.Commit();
+    // The batch is still in the state, and is sent again when the reason is gone.
     if (!status.ok()) context_->halt = Annotate(status, "cannot record a commit");
+    recorded = status.ok();
   }
-  for (const PendingChange& pending : changes) {
-    const RelPath& path = pending.change.entry.path;
-    if (claimed) context_->Release(path);
-    if (!answered) context_->DirtyAfter(path, kAfterFailure);
+  const absl::Status why = FailedPrecondition(
+      "the server could not commit it: {}", failure.empty() ? "its answer does not fit" : failure);
+  if (claimed) {
+    for (const PendingChange& pending : changes) context_->Release(pending.change.entry.path);
   }
-  if (answered) ScanMoved(changes);
-  if (answered) {
+  if (!answered) NotCommitted(changes, why);
+  if (answered && recorded) {
+    ScanMoved(changes);
     ++context_->stats.commits;
     context_->head_version = std::max(context_->head_version, result.head_version);
   }

@@ -39,6 +39,37 @@ class VerifyingChunkStore final : public ChunkStore {
   const std::unique_ptr<ChunkStore> store_;
 };
 
+class ReservingChunkStore final : public ChunkStore {
+ public:
+  ReservingChunkStore(std::unique_ptr<ChunkStore> store, SpaceReserve* reserve)
+      : store_(std::move(store)), reserve_(reserve) {}
+
+  absl::Status Put(const std::vector<StoredChunk>& chunks) override {
+    uint64_t bytes = 0;
+    for (const StoredChunk& chunk : chunks) bytes += chunk.frame.size();
+    FS_RETURN_IF_ERROR(reserve_->ForContent(bytes));
+    const absl::Status stored = store_->Put(chunks);
+    reserve_->Note(stored);
+    return stored;
+  }
+  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
+      const std::vector<ChunkId>& ids) override {
+    return store_->Get(ids);
+  }
+  absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) override {
+    return store_->Has(ids);
+  }
+  absl::Status Delete(const std::vector<ChunkId>& ids) override { return store_->Delete(ids); }
+  absl::Status ForEach(
+      const std::function<bool(const ChunkId&, const absl::Cord& frame)>& visit) override {
+    return store_->ForEach(visit);
+  }
+
+ private:
+  const std::unique_ptr<ChunkStore> store_;
+  SpaceReserve* const reserve_;
+};
+
 class FaultyChunkStore final : public ChunkStore {
  public:
   FaultyChunkStore(std::unique_ptr<ChunkStore> store, ChunkStoreFaults faults)
@@ -76,6 +107,11 @@ class FaultyChunkStore final : public ChunkStore {
 
 std::unique_ptr<ChunkStore> NewVerifyingChunkStore(std::unique_ptr<ChunkStore> store) {
   return std::make_unique<VerifyingChunkStore>(std::move(store));
+}
+
+std::unique_ptr<ChunkStore> NewReservingChunkStore(std::unique_ptr<ChunkStore> store,
+                                                   SpaceReserve* reserve) {
+  return std::make_unique<ReservingChunkStore>(std::move(store), reserve);
 }
 
 std::unique_ptr<ChunkStore> NewFaultyChunkStore(std::unique_ptr<ChunkStore> store,

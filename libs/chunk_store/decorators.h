@@ -5,6 +5,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "libs/chunk_store/chunk_store.h"
+#include "libs/chunk_store/space_reserve.h"
 
 namespace filesync {
 
@@ -17,6 +18,11 @@ std::unique_ptr<ChunkStore> NewVerifyingChunkStore(std::unique_ptr<ChunkStore> s
 // them soon. They share the memory that they came in.
 std::unique_ptr<ChunkStore> NewRecentChunkStore(std::unique_ptr<ChunkStore> store,
                                                 size_t most_bytes);
+
+// Put: ResourceExhausted when there is no room for it beside what `reserve` keeps. `reserve` must
+// outlive the result; it is told what the store answers.
+std::unique_ptr<ChunkStore> NewReservingChunkStore(std::unique_ptr<ChunkStore> store,
+                                                   SpaceReserve* reserve);
 
 struct ChunkStoreFaults {
   // Asked before each call with its name ("put", "get", …); a non-ok status is returned instead.

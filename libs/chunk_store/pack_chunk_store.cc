@@ -146,9 +146,16 @@ class PackChunkStore final : public ChunkStore {
     return wanted;
   }
 
-  // Writes the frames to the current pack and their places to `batch`.
   absl::Status Append(const std::vector<const StoredChunk*>& chunks, KvBatch& batch) {
     if (chunks.empty()) return absl::OkStatus();
+    const absl::Status appended = AppendToPack(chunks, batch);
+    // Nobody knows what is on that disk; a full one is said and waited for.
+    if (!appended.ok()) store_->Fail(appended);
+    return appended;
+  }
+
+  // Writes the frames to the current pack and their places to `batch`.
+  absl::Status AppendToPack(const std::vector<const StoredChunk*>& chunks, KvBatch& batch) {
     FS_ASSIGN_OR_RETURN(const std::shared_ptr<PackFile> pack, packs_->Current());
     std::vector<std::string_view> pieces;
     pieces.reserve(chunks.size());

@@ -7,13 +7,18 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <thread>
 
+#include "libs/base/coding.h"
+#include "libs/base/status.h"
 #include "libs/content/frame.h"
 #include "libs/content/hasher.h"
+#include "libs/kv/faulty_store.h"
 
 namespace filesync {
 namespace {
@@ -194,10 +199,13 @@ TEST_F(PackChunkStoreTest, FullDiskIsSaidAndWritingGoesOnWhenThereIsRoom) {
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   const rlimit tight = {40'000, old.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &tight), 0);
+  const uint64_t bytes_before = DiskBytes();
   const absl::Status full = store_->Put({during});
   ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
   std::signal(SIGXFSZ, handler);
   EXPECT_TRUE(absl::IsResourceExhausted(full)) << full;
+  // Of what could not be written whole nothing stays but parts of blocks.
+  EXPECT_LE(DiskBytes(), bytes_before + 8192);
   EXPECT_THAT(*store_->Has({before.id, during.id}), ElementsAre(true, false));
   ASSERT_TRUE(store_->Put({during}).ok());
   ExpectHas(before);
@@ -205,6 +213,40 @@ TEST_F(PackChunkStoreTest, FullDiskIsSaidAndWritingGoesOnWhenThereIsRoom) {
   Open();
   ExpectHas(before);
   ExpectHas(during);
+}
+
+// What the table says of a pack that is ended must be true at that moment, whoever still writes to
+// it: a process that is killed then has to start again.
+TEST_F(PackChunkStoreTest, AnEndedPackIsNeverRememberedLongerThanItIs) {
+  std::atomic<int> remembered = 0;
+  const std::unique_ptr<KvStore> kv =
+      NewFaultyKvStore(NewMemoryKvStore(2), [&](const KvBatch& batch) {
+        for (const KvBatch::Operation& operation : batch.operations()) {
+          if (operation.table != 1) continue;
+          const auto number = static_cast<int>(ReadBigEndian64(operation.key.data()));
+          const std::string pack = fmt::format("{}/{:010}.pack", directory_, number);
+          EXPECT_GE(fs::file_size(pack), ReadBigEndian64(operation.value->data()));
+          ++remembered;
+        }
+        return absl::OkStatus();
+      });
+  PackChunkStoreOptions options{.directory = directory_,
+                                .chunks = 0,
+                                .packs = 1,
+                                .smallest_packed = 1000,
+                                .pack_size = kPackSize};
+  const auto store = OpenPackChunkStore(kv.get(), options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 4; ++writer) {
+    writers.emplace_back([&, writer] {
+      for (int i = 0; i < 60; ++i) {
+        EXPECT_TRUE((*store)->Put({MakeChunk(20'000, writer * 1000 + i)}).ok());
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  EXPECT_GE(remembered, 40);
 }
 
 }  // namespace

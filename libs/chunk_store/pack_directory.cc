@@ -62,11 +62,11 @@ absl::Status PackDirectory::Check() {
     last = ReadBigEndian64(iterator->key().data());
     const uint64_t least = ReadBigEndian64(iterator->value().data());
     FS_ASSIGN_OR_RETURN(const std::shared_ptr<PackFile> pack, OpenPack(last, O_RDWR));
-    if (pack->size() < least) {
-      return DataLoss("chunk pack {} has {} bytes, less than {}; {}", PackName(last), pack->size(),
+    if (pack->end() < least) {
+      return DataLoss("chunk pack {} has {} bytes, less than {}; {}", PackName(last), pack->end(),
                       least, kDamagedStoreAdvice);
     }
-    if (pack->size() < pack_size_) current_ = pack;
+    if (pack->end() < pack_size_) current_ = pack;
   }
   FS_RETURN_IF_ERROR(iterator->status());
   // Only the newest is appended to.
@@ -95,13 +95,13 @@ absl::Status PackDirectory::Remember(uint64_t number, uint64_t size) {
 
 absl::StatusOr<std::shared_ptr<PackFile>> PackDirectory::Current() {
   absl::MutexLock lock(&mutex_);
-  if (current_ != nullptr && !current_->failed() && current_->size() < pack_size_) {
+  if (current_ != nullptr && !current_->failed() && current_->end() < pack_size_) {
     return current_;
   }
   if (current_ != nullptr) {
     // A failed pack may end anywhere; its frames that count are checked when they are read.
     if (!current_->failed()) {
-      FS_RETURN_IF_ERROR(Remember(current_->number(), current_->size()));
+      FS_RETURN_IF_ERROR(Remember(current_->number(), current_->synced_end()));
     }
     open_[current_->number()] = current_;
     current_ = nullptr;

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "libs/base/status.h"
+#include "libs/kv/kv_store.h"
 
 namespace filesync {
 namespace {
@@ -18,18 +19,18 @@ constexpr size_t kPiecesPerWrite = 256;
 constexpr uint64_t kBlock = 4096;
 
 absl::Status WriteError(int error, std::string_view what) {
-  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-    return ResourceExhausted("{}: {}", what, ToStd(ErrnoStatus(error, "the disk").message()));
-  }
-  return ErrnoStatus(error, what);
+  const absl::Status status = ErrnoStatus(error, what);
+  if (error != ENOSPC && error != EDQUOT && error != EFBIG) return status;
+  return ResourceExhausted("{}: {}", kDiskIsFull, ToStd(status.message()));
 }
 
 }  // namespace
 
 bool PackFile::failed() const { return failed_; }
 
-absl::Status PackFile::Failed(absl::Status why) {
+absl::Status PackFile::FailedLocked(absl::Status why) {
   failed_ = true;
+  if (failure_.ok()) failure_ = why;
   return why;
 }
 
@@ -37,12 +38,25 @@ absl::StatusOr<uint64_t> PackFile::Append(const std::vector<std::string_view>& p
   uint64_t size = 0;
   for (const std::string_view piece : pieces) size += piece.size();
   const uint64_t offset = end_.fetch_add(size);
-  FS_RETURN_IF_ERROR(WriteAt(offset, pieces));
+  bool too_large = false;
+  if (absl::Status written = WriteAt(offset, pieces, too_large); !written.ok()) {
+    // What did get written takes the room that there is not.
+    Free(offset, size);
+    // With more room it can be appended to again, unless it can't become as large as that.
+    if (absl::IsResourceExhausted(written) && !too_large) return written;
+    absl::MutexLock lock(&sync_mutex_);
+    return FailedLocked(std::move(written));
+  }
   FS_RETURN_IF_ERROR(SyncUpTo(++written_));
+  const uint64_t end = offset + size;
+  for (uint64_t known = synced_end_; known < end;) {
+    if (synced_end_.compare_exchange_weak(known, end)) break;
+  }
   return offset;
 }
 
-absl::Status PackFile::WriteAt(uint64_t offset, const std::vector<std::string_view>& pieces) {
+absl::Status PackFile::WriteAt(uint64_t offset, const std::vector<std::string_view>& pieces,
+                               bool& too_large) {
   size_t next = 0;
   size_t skip = 0;  // of pieces[next], already written
   while (next < pieces.size()) {
@@ -55,7 +69,10 @@ absl::Status PackFile::WriteAt(uint64_t offset, const std::vector<std::string_vi
     ssize_t wrote =
         pwritev(fd_.get(), vectors, static_cast<int>(count), static_cast<off_t>(offset));
     if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) return Failed(WriteError(errno, "writing a chunk pack"));
+    if (wrote < 0) {
+      too_large = errno == EFBIG;
+      return WriteError(errno, "writing a chunk pack");
+    }
     offset += static_cast<uint64_t>(wrote);
     while (next < pieces.size() && static_cast<size_t>(wrote) >= pieces[next].size() - skip) {
       wrote -= static_cast<ssize_t>(pieces[next].size() - skip);
@@ -69,10 +86,10 @@ absl::Status PackFile::WriteAt(uint64_t offset, const std::vector<std::string_vi
 
 absl::Status PackFile::SyncUpTo(uint64_t ticket) {
   absl::MutexLock lock(&sync_mutex_);
-  if (failed_) return FailedPrecondition("an earlier write to this chunk pack failed");
+  FS_RETURN_IF_ERROR(failure_);
   if (synced_ >= ticket) return absl::OkStatus();
   const uint64_t covered = written_;
-  if (fdatasync(fd_.get()) != 0) return Failed(WriteError(errno, "syncing a chunk pack"));
+  if (fdatasync(fd_.get()) != 0) return FailedLocked(WriteError(errno, "syncing a chunk pack"));
   synced_ = covered;
   return absl::OkStatus();
 }

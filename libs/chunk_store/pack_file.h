@@ -22,12 +22,16 @@ class PackFile {
       : fd_(std::move(fd)), number_(number), end_(size) {}
 
   uint64_t number() const { return number_; }
-  uint64_t size() const { return end_; }
+  // Where the next append goes; some of what is before it may not be written yet.
+  uint64_t end() const { return end_; }
+  // The file is on disk up to here at least; 0 before the first append.
+  uint64_t synced_end() const { return synced_end_; }
 
   // Writes the pieces behind each other and on disk (fdatasync; appends at the same time share
-  // one), and returns the offset of the first. After an error nothing can be appended any more:
-  // what the kernel dropped it reports only once.
-  // Errors: ResourceExhausted when the disk is full; FailedPrecondition after an error.
+  // one), and returns the offset of the first. An append that finds the disk full leaves nothing
+  // behind. After another error, and after any of a sync, nothing can be appended any more: what
+  // the kernel dropped it reports only once. Errors: ResourceExhausted when the disk is full; the
+  // first error again when the pack has failed.
   absl::StatusOr<uint64_t> Append(const std::vector<std::string_view>& pieces);
   bool failed() const;
 
@@ -38,18 +42,21 @@ class PackFile {
   void Free(uint64_t offset, size_t size);
 
  private:
-  absl::Status WriteAt(uint64_t offset, const std::vector<std::string_view>& pieces);
+  absl::Status WriteAt(uint64_t offset, const std::vector<std::string_view>& pieces,
+                       bool& too_large);
   absl::Status SyncUpTo(uint64_t ticket);
-  absl::Status Failed(absl::Status why);
+  absl::Status FailedLocked(absl::Status why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(sync_mutex_);
 
   const UniqueFd fd_;
   const uint64_t number_;
   std::atomic<uint64_t> end_;
+  std::atomic<uint64_t> synced_end_ = 0;
   // Appends that were written.
   std::atomic<uint64_t> written_ = 0;
   // Held while syncing: who waits for it is served by one more sync at most.
   absl::Mutex sync_mutex_;
   uint64_t synced_ ABSL_GUARDED_BY(sync_mutex_) = 0;
+  absl::Status failure_ ABSL_GUARDED_BY(sync_mutex_);
   std::atomic<bool> failed_ = false;
 };
 

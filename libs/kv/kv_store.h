@@ -22,6 +22,9 @@ inline constexpr char kDamagedStoreAdvice[] =
     "the store is damaged; restore the data directory from a backup, or move it away and start "
     "empty: the agents fill the server again from what they hold";
 
+// Begins every RESOURCE_EXHAUSTED error that is due to the disk; agents show it to people.
+inline constexpr char kDiskIsFull[] = "the server's disk is full";
+
 // Index into the table list the store was opened with.
 using KvTable = int;
 
@@ -82,6 +85,9 @@ class KvStore {
   // Not ok once the engine met an error it cannot go on from (a failed sync): nothing may be
   // acknowledged any more, the process should stop and reopen.
   virtual absl::Status Health() { return absl::OkStatus(); }
+  // What is kept beside the store and belongs to it can't be written any more: from now on the
+  // store is not healthy either. A full disk (ResourceExhausted) is no reason.
+  virtual void Fail(const absl::Status&) {}
 };
 
 // The in-memory form: for tests and the simulation. `tables` is their number.

@@ -34,7 +34,7 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   // A file that the store has a record of and that is gone, is damage too.
   if (status.IsCorruption() || status.IsPathNotFound())
     return DataLoss("{}; {}", text, kDamagedStoreAdvice);
-  if (status.IsNoSpace()) return ResourceExhausted("{}", text);
+  if (status.IsNoSpace()) return ResourceExhausted("{}: {}", kDiskIsFull, text);
   if (status.IsBusy() || status.IsTryAgain()) return Unavailable("{}", text);
   return Internal("{}", text);
 }
@@ -196,8 +196,8 @@ class RocksDbStore final : public KvStore {
     rocksdb::WriteOptions options;
     options.sync = synced;
     absl::Status written = FromRocks(db_->Write(options, &writes), "writing the store");
-    // A failed sync leaves it open what is on disk: nothing may be acknowledged after it.
-    if (!written.ok() && synced) listener_->Fail(written);
+    // It is open what is on disk then: nothing may be acknowledged any more.
+    if (!written.ok()) listener_->Fail(written);
     return written;
   }
 
@@ -229,6 +229,7 @@ class RocksDbStore final : public KvStore {
   }
 
   absl::Status Health() override { return listener_->health(); }
+  void Fail(const absl::Status& status) override { listener_->Fail(status); }
 
   // RocksDB looks for its tables when it opens, but for a blob file only when one is read.
   absl::Status CheckBlobFiles() {

@@ -386,17 +386,23 @@ class KvMetadataStore final : public MetadataStore {
     KvBatch batch;
     RecentCommit committed;
     if (writes > 0) {
-      FS_ASSIGN_OR_RETURN(const uint64_t first, allocator_->Take(writes));
-      committed = WriteChanges(request, plan, first, writes, info, batch);
+      const absl::StatusOr<uint64_t> first = allocator_->Take(writes);
+      if (!first.ok()) {
+        kv_->Fail(first.status());
+        return first.status();
+      }
+      committed = WriteChanges(request, plan, *first, writes, info, batch);
     }
     result.outcomes = std::move(plan.outcomes);
     result.head_version = info.head_version;
     RememberBatch(request, result, batch);
     const absl::Status written = kv_->Write(batch, /*synced=*/writes > 0);
     if (!written.ok()) {
-      // Nobody knows what is on disk now: nothing more is acknowledged until a new start.
+      // A full disk is a pause: nobody was told of these versions, and they are not given out
+      // again. After anything else nobody knows what is on disk: nothing more is acknowledged until
+      // a new start.
       absl::MutexLock lock(&poison_mutex_);
-      if (poison_.ok() && writes > 0) {
+      if (poison_.ok() && writes > 0 && !absl::IsResourceExhausted(written)) {
         poison_ =
             Unavailable("the store failed and must be opened again: {}", ToStd(written.message()));
       }

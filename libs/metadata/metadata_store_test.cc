@@ -8,6 +8,7 @@
 #include <set>
 
 #include "libs/content/hasher.h"
+#include "libs/kv/faulty_store.h"
 #include "libs/metadata/keys.h"
 #include "libs/metadata/recent_changes.h"
 
@@ -100,6 +101,30 @@ TEST_F(MetadataStoreTest, CommitGivesConsecutiveVersionsAndPublishesThem) {
   EXPECT_EQ(published, outcomes[2].version);
   EXPECT_EQ(*store_->PublishedHead(folder_), published);
   EXPECT_EQ(store_->GetFolder("f")->live_entries, 3u);
+}
+
+// A full disk is a pause; of what else fails nobody knows what is on disk.
+TEST_F(MetadataStoreTest, GoesOnAfterAFullDiskAndAfterNothingElse) {
+  store_.reset();
+  absl::Status failure;
+  kv_ = NewFaultyKvStore(NewMemoryKvStore(keys::kTables), [&](const KvBatch&) { return failure; });
+  Open();
+  const uint64_t before = Commit({File("a")})[0].version;
+  failure = absl::ResourceExhaustedError("full");
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(absl::IsResourceExhausted(TryCommit({File("b")}, batch_ + 1).status()));
+  }
+  EXPECT_EQ(store_->GetFolder(folder_)->head_version, before);
+  failure = absl::OkStatus();
+  const std::vector<ChangeOutcome> after = Commit({File("b")});
+  EXPECT_EQ(after[0].kind, Kind::kAccepted);
+  // What was given out and not committed is not given out again.
+  EXPECT_GT(after[0].version, before + 3);
+
+  failure = absl::InternalError("EIO");
+  EXPECT_FALSE(TryCommit({File("c")}, batch_ + 1).ok());
+  failure = absl::OkStatus();
+  EXPECT_FALSE(TryCommit({File("c")}, batch_ + 1).ok());
 }
 
 TEST_F(MetadataStoreTest, BaseVersionDecides) {

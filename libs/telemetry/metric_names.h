@@ -50,6 +50,10 @@ inline constexpr MetricDefinition kStoreBytes = {"filesync_store_bytes",
                                                  "The store's main figures, by kind"};
 inline constexpr MetricDefinition kStoreHealthy = {
     "filesync_store_healthy", "1 while the store works, 0 after an error it cannot go on from"};
+inline constexpr MetricDefinition kStoreFreeBytes = {
+    "filesync_store_free_bytes", "Free space of the disk that the data directory is on"};
+inline constexpr MetricDefinition kStoreRefusing = {"filesync_store_refusing",
+                                                    "1 while new content is refused, by reason"};
 inline constexpr MetricDefinition kGrpcStarted = {"grpc_server_started_total", "Calls started"};
 inline constexpr MetricDefinition kGrpcHandled = {"grpc_server_handled_total",
                                                   "Calls ended, by code"};

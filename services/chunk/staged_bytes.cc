@@ -25,8 +25,8 @@ absl::Status StagedBytes::Add(FolderId folder, const std::string& agent_id, uint
     const uint64_t allowed = std::max(kAlwaysAllowed, free_bytes_() / 4);
     if (count.bytes + bytes > allowed) {
       return ResourceExhausted(
-          "{} MiB are uploaded and not committed, more than {} MiB; commit first, or make room on "
-          "the server's disk",
+          "the server's disk has too little room: {} MiB were uploaded for what is not committed "
+          "yet, and a quarter of what is free is {} MiB",
           (count.bytes + bytes) >> 20, allowed >> 20);
     }
   }

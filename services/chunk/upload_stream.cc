@@ -92,7 +92,8 @@ void UploadStream::Pump() {
 
 void UploadStream::Work(const grpc::ByteBuffer& incoming) {
   const absl::Status status = Store(incoming);
-  if (absl::IsInternal(status) || absl::IsResourceExhausted(status)) {
+  // What is the sender's fault it is told; a full disk is said by the reserve, once.
+  if (absl::IsInternal(status) || absl::IsUnknown(status)) {
     dependencies_->log->Error("an upload failed: {}", Describe(status));
   }
   absl::MutexLock lock(&mutex_);

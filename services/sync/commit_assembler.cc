@@ -57,6 +57,10 @@ absl::StatusOr<std::vector<StoredChunk>> CommitAssembler::Add(v1::Commit&& messa
   return chunks;
 }
 
+void CommitAssembler::Refuse(absl::Status why) {
+  if (batch_.refused.ok()) batch_.refused = std::move(why);
+}
+
 CommitBatch CommitAssembler::Take() {
   bytes_ = 0;
   started_ = false;

@@ -15,6 +15,8 @@ namespace filesync {
 struct CommitBatch {
   uint64_t number = 0;
   std::vector<Change> changes;
+  // Why its inline chunks could not be stored: it is not to be committed.
+  absl::Status refused;
 };
 
 class CommitAssembler {
@@ -23,6 +25,8 @@ class CommitAssembler {
   // committed. InvalidArgument when it is malformed or breaks into another batch,
   // ResourceExhausted when the batch grows too large; the assembler is of no use after either.
   absl::StatusOr<std::vector<StoredChunk>> Add(v1::Commit&& message);
+  // The rest of the batch is read all the same, and Take returns it with this status.
+  void Refuse(absl::Status why);
   // True when the last message of a batch has been added: Take it before the next Add.
   bool complete() const { return complete_; }
   CommitBatch Take();

@@ -1,5 +1,6 @@
 #include "services/sync/commit_runner.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "libs/base/coding.h"
@@ -64,6 +65,18 @@ CommitAnswer ToAnswer(uint64_t batch, const CommitResult& result) {
   return answer;
 }
 
+absl::StatusOr<CommitResult> Commit(const SyncDependencies& dependencies,
+                                    const CommitRequest& request, absl::Status refused) {
+  FS_RETURN_IF_ERROR(refused);
+  const bool adds = std::any_of(request.changes.begin(), request.changes.end(),
+                                [](const Change& change) { return change.entry.IsLive(); });
+  if (adds) FS_RETURN_IF_ERROR(dependencies.reserve->ForEntries());
+  absl::StatusOr<CommitResult> result = dependencies.metadata->Commit(
+      request, NewListReader(dependencies.metadata, dependencies.chunks, request.folder));
+  dependencies.reserve->Note(result.status());
+  return result;
+}
+
 // The agent may send the batch again later and get another answer.
 bool IsPassing(const absl::Status& status) {
   return !absl::IsInvalidArgument(status) && !absl::IsFailedPrecondition(status) &&
@@ -75,16 +88,19 @@ bool IsPassing(const absl::Status& status) {
 absl::StatusOr<CommitAnswer> RunCommit(const SyncDependencies& dependencies, FolderId folder,
                                        const std::string& agent_id, CommitBatch batch) {
   CommitRequest request{folder, agent_id, batch.number, std::move(batch.changes)};
-  const absl::StatusOr<CommitResult> result = dependencies.metadata->Commit(
-      request, NewListReader(dependencies.metadata, dependencies.chunks, folder));
+  const absl::StatusOr<CommitResult> result =
+      Commit(dependencies, request, std::move(batch.refused));
   if (!result.ok()) {
     if (!IsPassing(result.status())) return result.status();
-    dependencies.log->Error("batch {} of agent {} was not committed: {}", batch.number,
-                            HexEncode(agent_id), Describe(result.status()));
+    // A full disk is said by the reserve, once.
+    if (!absl::IsResourceExhausted(result.status())) {
+      dependencies.log->Error("batch {} of agent {} was not committed: {}", batch.number,
+                              HexEncode(agent_id), Describe(result.status()));
+    }
     CommitAnswer answer;
     v1::CommitResult* message = answer.messages.emplace_back().mutable_commit_result();
     message->set_batch(batch.number);
-    message->set_failure(Describe(result.status()));
+    message->set_failure(std::string(ToStd(result.status().message())));
     return answer;
   }
   Count(*dependencies.metrics, request.changes, *result);

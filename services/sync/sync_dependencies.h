@@ -7,6 +7,7 @@
 #include "libs/base/clock.h"
 #include "libs/base/executor.h"
 #include "libs/chunk_store/chunk_store.h"
+#include "libs/chunk_store/space_reserve.h"
 #include "libs/fanout/hub.h"
 #include "libs/metadata/metadata_store.h"
 #include "libs/telemetry/log.h"
@@ -19,6 +20,7 @@ namespace filesync {
 struct SyncDependencies {
   MetadataStore* metadata = nullptr;
   ChunkStore* chunks = nullptr;  // verifies what is put
+  SpaceReserve* reserve = nullptr;
   Hub* hub = nullptr;
   Sessions* sessions = nullptr;
   ConflictObservers* conflicts = nullptr;

@@ -385,8 +385,11 @@ absl::Status SyncStream::CheckObserver(const v1::Commit& message) {
 absl::Status SyncStream::HandleCommit(v1::Commit&& message, JobResult& result) {
   if (observing_) FS_RETURN_IF_ERROR(CheckObserver(message));
   FS_ASSIGN_OR_RETURN(const std::vector<StoredChunk> chunks, assembler_.Add(std::move(message)));
-  FS_RETURN_IF_ERROR(
-      StoreChunks(dependencies_->metadata, dependencies_->chunks, session_.folder, chunks));
+  const absl::Status stored =
+      StoreChunks(dependencies_->metadata, dependencies_->chunks, session_.folder, chunks);
+  if (absl::IsDataLoss(stored)) return stored;
+  // The server's trouble is no reason to end the stream: it is the answer to this batch.
+  if (!stored.ok()) assembler_.Refuse(stored);
   if (!assembler_.complete()) return absl::OkStatus();
   FS_ASSIGN_OR_RETURN(CommitAnswer answer, RunCommit(*dependencies_, session_.folder,
                                                      session_.agent_id, assembler_.Take()));

@@ -17,6 +17,7 @@ namespace {
 
 constexpr absl::Duration kSpread = absl::Seconds(5);
 constexpr absl::Duration kGrace = absl::Seconds(8);
+constexpr absl::Duration kGraceFailed = absl::Seconds(1);
 
 // Blocked in all threads; taken by the main one.
 sigset_t StopSignals() {
@@ -52,7 +53,9 @@ int Serve(const ServerConfig& config) {
   manager.Ready();
   const bool asked = WaitForEnd(signals, **server, manager);
   manager.Stopping();
-  const absl::Status stopped = (*server)->Stop(kSpread, kGrace);
+  // Of a store that has failed nobody gets anything more.
+  const absl::Status stopped = asked ? (*server)->Stop(kSpread, kGrace)
+                                     : (*server)->Stop(absl::ZeroDuration(), kGraceFailed);
   return asked && stopped.ok() ? 0 : 1;
 }
 

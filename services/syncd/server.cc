@@ -39,6 +39,14 @@ constexpr size_t kRecentChunkBytes = 32 << 20;
 // All services answer by callbacks; only the library's own (reflection, channelz) poll.
 constexpr int kPollingThreads = 2;
 
+// What can't be told is not refused for it: the store itself notices a full disk.
+SpaceReserve::Disk MeasureDisk(int directory) {
+  struct statvfs figures = {};
+  if (fstatvfs(directory, &figures) != 0) return {.free = UINT64_MAX, .size = 0};
+  const uint64_t unit = figures.f_frsize;
+  return {.free = figures.f_bavail * unit, .size = figures.f_blocks * unit};
+}
+
 bool IsLoopback(std::string_view host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
@@ -63,6 +71,7 @@ struct SyncServer::Parts {
   UniqueFd data_directory;
   std::unique_ptr<KvStore> kv;
   std::unique_ptr<MetadataStore> metadata;
+  std::unique_ptr<SpaceReserve> reserve;
   std::unique_ptr<ChunkStore> chunks;
   Hub hub;
   Sessions sessions;
@@ -105,7 +114,10 @@ absl::Status SyncServer::Parts::OpenStore(const ServerConfig& config) {
   FS_ASSIGN_OR_RETURN(metadata, OpenMetadataStore(kv.get(), clock, metadata_options));
   FS_ASSIGN_OR_RETURN(std::unique_ptr<ChunkStore> packs,
                       OpenPackChunkStore(kv.get(), chunk_options));
-  chunks = NewVerifyingChunkStore(NewRecentChunkStore(std::move(packs), kRecentChunkBytes));
+  reserve =
+      std::make_unique<SpaceReserve>([this] { return MeasureDisk(data_directory.get()); }, log);
+  chunks = NewVerifyingChunkStore(NewReservingChunkStore(
+      NewRecentChunkStore(std::move(packs), kRecentChunkBytes), reserve.get()));
   metadata->OnPublished([this](FolderId folder, uint64_t head) { hub.Published(folder, head); });
   return absl::OkStatus();
 }
@@ -115,16 +127,13 @@ void SyncServer::Parts::MakeServices() {
   sync_pool = std::make_unique<ThreadPool>("sync", threads);
   chunk_pool = std::make_unique<ThreadPool>("chunk", threads);
   pulse = std::make_unique<Pulse>(std::vector<Executor*>{sync_pool.get(), chunk_pool.get()});
-  staged = std::make_unique<StagedBytes>(clock, [this]() -> uint64_t {
-    struct statvfs figures = {};
-    if (fstatvfs(data_directory.get(), &figures) != 0) return 0;
-    return uint64_t{figures.f_bavail} * figures.f_frsize;
-  });
+  staged = std::make_unique<StagedBytes>(clock, [this] { return reserve->FreeBytes(); });
   sync_metrics = std::make_unique<SyncMetrics>(registry);
   chunk_metrics = std::make_unique<ChunkMetrics>(registry);
   sync = std::make_unique<SyncService>(
       SyncDependencies{.metadata = metadata.get(),
                        .chunks = chunks.get(),
+                       .reserve = reserve.get(),
                        .hub = &hub,
                        .sessions = &sessions,
                        .conflicts = &conflicts,
@@ -153,7 +162,8 @@ void SyncServer::Parts::MakeServices() {
   health = std::make_unique<HealthService>(std::vector<std::string>{
       v1::SyncService::service_full_name(), v1::ChunkService::service_full_name(),
       v1::AdminService::service_full_name()});
-  RegisterServerMetrics(registry, ServerFigures{kv.get(), metadata.get(), &sessions});
+  RegisterServerMetrics(registry,
+                        ServerFigures{kv.get(), metadata.get(), &sessions, reserve.get()});
 }
 
 std::function<void(FolderId, const std::string&, const UpcomingPart&)>

@@ -42,6 +42,10 @@ void RegisterServerMetrics(MetricsRegistry& registry, const ServerFigures& figur
   registry.BeforeSerialize([&registry, figures] {
     RefreshFolders(registry, figures);
     registry.AddGauge(metric::kStoreHealthy).Set(figures.kv->Health().ok() ? 1 : 0);
+    registry.AddGauge(metric::kStoreFreeBytes)
+        .Set(static_cast<double>(figures.reserve->FreeBytes()));
+    registry.AddGauge(metric::kStoreRefusing, {{"reason", "disk_full"}})
+        .Set(figures.reserve->Refusing() ? 1 : 0);
     for (const auto& [kind, value] : figures.kv->Figures()) {
       registry.AddGauge(metric::kStoreBytes, {{"kind", kind}}).Set(value);
     }

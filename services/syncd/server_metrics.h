@@ -1,6 +1,7 @@
 // ServerMetrics: the gauges that are looked up when somebody asks. Thread-safe.
 #pragma once
 
+#include "libs/chunk_store/space_reserve.h"
 #include "libs/kv/kv_store.h"
 #include "libs/metadata/metadata_store.h"
 #include "libs/telemetry/metrics.h"
@@ -13,6 +14,7 @@ struct ServerFigures {
   KvStore* kv = nullptr;
   MetadataStore* metadata = nullptr;
   const Sessions* sessions = nullptr;
+  SpaceReserve* reserve = nullptr;
 };
 
 // All of `figures` must live as long as anybody serializes `registry`.
