@@ -145,7 +145,8 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     }
     context_->busy.erase(path);
   }
-  if (context_->suspects_damage && IsDamaged(situation, *context_->location)) {
+  const bool lost = IsLost(*context_, situation) && !round.moved_to.contains(path);
+  if (lost || (context_->suspects_damage && IsDamaged(situation, *context_->location))) {
     Restore(situation, to_apply);
     return;
   }
@@ -273,11 +274,13 @@ void CommitFlow::AskHistory(const Situation& situation, Batch& batch) {
 // The folder's version takes the place of what the host's stop left, which goes to the trash.
 void CommitFlow::Restore(Situation& situation, std::vector<Situation>& to_apply) {
   if (!situation.remote.has_value()) situation.remote = situation.base->entry;
-  context_->log->Warn("{}: it was damaged when the host stopped; {}", situation.path.ForPeople(),
+  const bool lost = situation.absent();
+  context_->log->Warn("{}: it was {} when the host stopped; {}", situation.path.ForPeople(),
+                      lost ? "lost" : "damaged",
                       situation.remote->IsLive() ? "what the folder has is restored"
                                                  : "it was deleted there since");
-  situation.why = "damaged when the host stopped";
-  situation.look.entry.fingerprint = situation.file->fingerprint;
+  situation.why = lost ? "lost when the host stopped" : "damaged when the host stopped";
+  if (!lost) situation.look.entry.fingerprint = situation.file->fingerprint;
   // It is no version that anybody worked with.
   situation.base.reset();
   to_apply.push_back(situation);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/engine/commit_round.h"
+#include "agent/engine/host_stops.h"
 #include "agent/engine/scanner.h"
 #include "agent/engine/shelf.h"
 #include "libs/base/status.h"
@@ -124,7 +125,9 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
   if (!situation.DeletesThere(mode) || with_its_directory || undone) {
     gate_->Forget(path, HeldRow::Loss::kDeleted);
   } else if (const DeletionGate::Answer answer =
-                 gate_->AskDeletion(path, WinnerFor(*context_, situation));
+                 IsLost(*context_, situation)
+                     ? gate_->AskLost(path)
+                     : gate_->AskDeletion(path, WinnerFor(*context_, situation));
              answer != DeletionGate::Answer::kGo) {
     context_->Release(path);
     if (answer == DeletionGate::Answer::kLater) {

@@ -29,6 +29,24 @@ DeletionGate::Answer DeletionGate::AskDeletion(const RelPath& path, Winner winne
   return Ask(path, {Loss::kDeleted, winner});
 }
 
+DeletionGate::Answer DeletionGate::AskLost(const RelPath& path) {
+  const absl::Time now = context_->clock->Now();
+  if (seen_.try_emplace(path).second) {
+    last_seen_ = now;
+    first_seen_ = std::min(first_seen_, now);
+    return Answer::kLater;
+  }
+  const bool patient = now - first_seen_ < kLongestBeforeHolding;
+  if (!Settled(now) || (patient && !quiet_())) return Answer::kLater;
+  if (absl::Status root = context_->check_root_for_deletions(); !root.ok()) {
+    context_->halt = root;
+    return Answer::kLater;
+  }
+  seen_.erase(path);
+  if (seen_.empty()) first_seen_ = absl::InfiniteFuture();
+  return Answer::kGo;
+}
+
 DeletionGate::Answer DeletionGate::AskReplacement(const RelPath& path, Winner winner,
                                                   size_t at_hand) {
   const bool decided = context_->decided.contains(path);

@@ -29,6 +29,9 @@ class DeletionGate {
   void SetLimit(BrakeLimit limit) { act_.SetLimit(limit); }
   // `path` is missing, and the folder has it. `winner`: see HeldRow.
   Answer AskDeletion(const RelPath& path, Winner winner);
+  // The same where a missing path proves nothing, as the host stopped: waits for the other half of
+  // a move, and never holds.
+  Answer AskLost(const RelPath& path);
   // What stands at `path` has nothing to do with what the folder has there. `at_hand`: how many
   // such there are now. After kLater the gate itself has the path looked at again.
   Answer AskReplacement(const RelPath& path, Winner winner, size_t at_hand);

@@ -43,6 +43,12 @@ absl::Status HostStops::End() {
   return suspects_ || state_ == nullptr ? absl::OkStatus() : state_->SetMeta(kBootKey, "");
 }
 
+bool IsLost(const EngineContext& context, const Situation& situation) {
+  return context.suspects_damage && situation.absent() && situation.base.has_value() &&
+         !situation.remote.has_value() && context.held.Find(situation.path) == nullptr &&
+         !context.held.WaitsAtOrAbove(situation.path, HeldRow::Direction::kOutgoing);
+}
+
 bool IsDamaged(const Situation& situation, Location& location) {
   const std::optional<PreparedFile>& file = situation.file;
   const bool both_files = situation.is_file() && situation.base.has_value() &&

@@ -2,8 +2,8 @@
 // brought to rest, and which files that damaged.
 //
 // A power cut loses what a file system had not written yet: a file that was in step may come back
-// shorter, empty or with zeros at its end, under the time of its last save. That is no edit, and
-// must not go to others. Engine's thread.
+// shorter, empty or with zeros at its end, under the time of its last save, or not at all. That is
+// no edit and no deletion, and must not go to others. Engine's thread.
 #pragma once
 
 #include <string>
@@ -31,6 +31,9 @@ class HostStops {
   std::string boot_;  // "": it can't be told
   bool suspects_ = false;
 };
+
+// What was in step is missing, and neither the folder nor a person has said anything of it since.
+bool IsLost(const EngineContext& context, const Situation& situation);
 
 // The local file, whose content was read, is what a host that stops makes of one in step.
 bool IsDamaged(const Situation& situation, Location& location);

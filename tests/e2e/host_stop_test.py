@@ -1,5 +1,6 @@
 """What a host that stops without notice does to files that were in step is no edit."""
 import os
+import shutil
 import sqlite3
 import unittest
 
@@ -68,6 +69,39 @@ class HostStopTest(outcomes.OutcomesTestCase):
         os.truncate(a.path("whole"), 10)
         os.utime(a.path("whole"), ns=(info.st_atime_ns, info.st_mtime_ns))
         self.arrives(b, "whole", TEXT[:10])
+
+    def test_what_is_missing_is_restored(self):
+        for path in ("tree/deep/one", "tree/two", "moved", "gone-later"):
+            self.FILES = {**self.FILES, path: path.encode() * 300}
+        a, b = self.agree()
+        a.kill()
+        self.assertEqual(1, self.another_boot(a))
+        for path in ("whole", "edited", "zeros", "shorter"):
+            os.unlink(a.path(path))
+        shutil.rmtree(a.path("tree"))
+        os.rename(a.path("moved"), a.path("new-name"))
+        # More than the brake lets go: nobody is asked about what nobody did.
+        for number in range(30):
+            b.write(f"many/{number}", TEXT)
+        wait_until(b.in_sync, "B is in sync")
+        b.write("edited", b"edited there")
+        os.unlink(b.path("shorter"))
+        wait_until(b.in_sync, "B is in sync")
+        a.start()
+        self.converge(a, b)
+        found = contents(a)
+        for path in ("whole", "zeros", "tree/deep/one", "tree/two"):
+            self.assertEqual(self.FILES[path], found[path], path)
+        self.assertEqual(b"edited there", found["edited"])
+        self.assertNotIn("shorter", found)
+        # A rename is one all the same.
+        self.assertEqual(self.FILES["moved"], found["new-name"])
+        self.assertNotIn("moved", found)
+        self.assertEqual([], [path for path in found if ".conflict" in path])
+        self.assertIn("whole: it was lost when the host stopped", a.process.output())
+        # All was looked at: what is gone from now on was deleted.
+        os.unlink(a.path("gone-later"))
+        wait_until(lambda: not os.path.lexists(b.path("gone-later")), "it is deleted", 60)
 
     def test_suspicion_waits_for_the_server(self):
         a, b = self.agree()
