@@ -1,7 +1,5 @@
 #include "agent/cli/config_watcher.h"
 
-#include <unistd.h>
-
 #include <utility>
 
 #include "libs/base/status.h"
@@ -32,7 +30,7 @@ bool ConfigWatcher::Changed(absl::Time now) {
 
 absl::StatusOr<AgentOptions> ConfigWatcher::Read() {
   std::string before = StampOf(seen_);
-  FS_ASSIGN_OR_RETURN(Sources sources, ReadSources(flags_, environ));
+  FS_ASSIGN_OR_RETURN(Sources sources, ReadSourcesAndBindings(flags_, nullptr, &seen_));
   const auto says = [](const ConfigFile& file) {
     return !file.top.empty() || !file.folders.empty();
   };

@@ -175,7 +175,7 @@ const char* Word(control::v1::Severity severity) {
 }  // namespace
 
 int RunDoctor(const Invocation& asked) {
-  const absl::StatusOr<Sources> sources = ReadSources(asked.settings, environ);
+  const absl::StatusOr<Sources> sources = ReadSourcesAndBindings(asked.settings);
   if (!sources.ok()) return Refuse(sources.status());
   const absl::StatusOr<AgentOptions> options = CheckOptions(*sources);
   if (!options.ok()) return Refuse(options.status());

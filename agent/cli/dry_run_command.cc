@@ -90,7 +90,9 @@ absl::StatusOr<control::v1::SyncReport> PlanSync(const AgentOptions& options) {
 
 int RunDryRun(const Invocation& asked) {
   Sources sources;
-  absl::StatusOr<AgentOptions> options = ReadOptions(asked.settings, sources);
+  Rebinding rebinding;
+  absl::StatusOr<AgentOptions> options =
+      ReadOptions(asked.settings, sources, asked.Has("rebind") ? &rebinding : nullptr);
   if (!options.ok()) return Refuse(options.status());
   if (const absl::Status read = ReadOwnFlags(asked.flags, *options); !read.ok()) {
     return Refuse(read);

@@ -63,10 +63,15 @@ bool NamesTheLocation(const OptionDefinition& option) {
   return option.name == "folder" || option.name == "directory" || option.name == "sync";
 }
 
+// Of what is not each directory's own.
+SettingReader ForAll(const Sources& sources, const std::vector<ConfiguredLocation>& locations) {
+  return {sources, nullptr, locations.size() == 1 ? locations.front().remembered : nullptr};
+}
+
 control::v1::Configuration Collect(const Sources& sources,
                                    const std::vector<ConfiguredLocation>& locations) {
   control::v1::Configuration all;
-  const SettingReader reader(sources, nullptr);
+  const SettingReader reader = ForAll(sources, locations);
   for (const OptionDefinition& option : Settings()) {
     const Setting setting = reader.Get(option.name);
     const bool own = option.per_folder && !locations.empty();
@@ -87,7 +92,7 @@ control::v1::Configuration Collect(const Sources& sources,
 }
 
 void PrintToml(const Sources& sources, const std::vector<ConfiguredLocation>& locations) {
-  const SettingReader reader(sources, nullptr);
+  const SettingReader reader = ForAll(sources, locations);
   for (const OptionDefinition& option : Settings()) {
     const Setting setting = reader.Get(option.name);
     if (option.per_folder && !locations.empty()) continue;
@@ -110,7 +115,7 @@ void PrintToml(const Sources& sources, const std::vector<ConfiguredLocation>& lo
 }  // namespace
 
 int RunConfig(const Invocation& asked) {
-  const absl::StatusOr<Sources> sources = ReadSources(asked.settings, environ);
+  const absl::StatusOr<Sources> sources = ReadSourcesAndBindings(asked.settings);
   if (!sources.ok()) return Refuse(sources.status());
   // Without a directory the rest can be shown all the same.
   const absl::StatusOr<std::vector<ConfiguredLocation>> found = FindLocations(*sources);

@@ -8,24 +8,14 @@
 #include "agent/cli/dry_run_command.h"
 #include "agent/cli/exit_code.h"
 #include "agent/cli/print_json.h"
-#include "agent/cli/setting_reader.h"
 #include "libs/base/status.h"
 
 namespace filesync {
 namespace {
 
-// With no agent: what a run as the last one, where nothing else is asked for, would do.
-absl::StatusOr<control::v1::PendingReport> FindOut(AgentOptions options, const Sources& sources,
-                                                   int& code) {
-  LocationSyncOptions& location = options.locations.front().options;
-  FS_ASSIGN_OR_RETURN(const control::v1::Status last, QueryStatus(location.directory));
-  FS_ASSIGN_OR_RETURN(const std::vector<ConfiguredLocation> found_in, FindLocations(sources));
-  const SettingReader said(sources, found_in.front().table);
-  const bool folder_said = said.Get("folder").where != kDefaultWhere || !said.Text("sync").empty();
-  if (said.Get("server").where == kDefaultWhere && !last.server().empty()) {
-    location.server = last.server();
-  }
-  if (!folder_said && !last.folder().empty()) location.folder = last.folder();
+// With no agent: what a run would do.
+absl::StatusOr<control::v1::PendingReport> FindOut(AgentOptions options, int& code) {
+  FS_RETURN_IF_ERROR(QueryStatus(options.locations.front().options.directory).status());
   MakeOneShot(options, /*full=*/false);
   FS_ASSIGN_OR_RETURN(control::v1::SyncReport plan, PlanSync(options));
   control::v1::LocationReport& found = *plan.mutable_locations(0);
@@ -54,7 +44,7 @@ int RunList(const Invocation& asked) {
   int code = kExitInSync;
   absl::StatusOr<control::v1::PendingReport> report =
       RequestList(options->locations.front().options.directory);
-  if (absl::IsUnavailable(report.status())) report = FindOut(*options, sources, code);
+  if (absl::IsUnavailable(report.status())) report = FindOut(*options, code);
   if (!report.ok()) return Complain(report.status());
   if (asked.Has("json")) {
     const int printed = PrintJson(*report);

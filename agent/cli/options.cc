@@ -158,13 +158,13 @@ std::string Digest(const SettingReader& reader, bool live) {
 absl::StatusOr<LocationPlan> ReadLocation(const Sources& sources,
                                           const ConfiguredLocation& location,
                                           const AgentOptions& agent) {
-  const SettingReader reader(sources, location.table);
+  const SettingReader reader(sources, location.table, location.remembered);
   LocationPlan plan;
   LocationSyncOptions& options = plan.options;
   options.directory = location.directory;
   options.folder = location.folder;
   options.agent_name = agent.name;
-  options.server = agent.server;
+  options.server = reader.Text("server");
   const char* const setting = reader.Get("sync").texts.empty() ? "folder" : "sync";
   FS_RETURN_IF_ERROR(reader.Each(setting, [&](const std::string&) {
     return ValidateReadableName(location.folder, kMaxFolderNameBytes, "folder name");
@@ -195,7 +195,7 @@ absl::StatusOr<LocationPlan> ReadLocation(const Sources& sources,
     options.priority = static_cast<FolderPriority>(found - std::begin(kNames));
     return absl::OkStatus();
   }));
-  plan.identity = fmt::format("{}\n{}\n{}\n{}\n{}", agent.server, agent.name, location.folder,
+  plan.identity = fmt::format("{}\n{}\n{}\n{}\n{}", options.server, agent.name, location.folder,
                               location.directory, Digest(reader, /*live=*/false));
   plan.live = Digest(reader, /*live=*/true);
   return plan;
@@ -262,11 +262,19 @@ absl::StatusOr<std::vector<ConfiguredLocation>> FindLocations(const Sources& sou
   FS_RETURN_IF_ERROR(reader.Each("directory", [](const std::string& text) -> absl::Status {
     return text.empty() ? InvalidArgument("expected a directory") : absl::OkStatus();
   }));
+  auto add_table = [&](std::string directory, const FolderTable* table) {
+    const auto state = sources.remembered.find(directory);
+    const Layer* remembered = state == sources.remembered.end() ? nullptr : &state->second;
+    const SettingReader own(sources, table, remembered);
+    const bool said = SettingReader(sources, table).Get("folder").where != kDefaultWhere;
+    found.push_back({own.Text("folder"), std::move(directory), table, remembered, said});
+  };
   auto add = [&](std::string directory, const std::string* folder) {
     const FolderTable* table = FindTable(sources, directory);
-    const SettingReader own(sources, table);
-    found.push_back(
-        {folder != nullptr ? *folder : own.Text("folder"), std::move(directory), table});
+    add_table(std::move(directory), table);
+    if (folder == nullptr) return;
+    found.back().folder = *folder;
+    found.back().folder_said = true;
   };
   FS_RETURN_IF_ERROR(reader.Each("sync", [&](const std::string& pair) -> absl::Status {
     const size_t equals = pair.find('=');
@@ -290,9 +298,7 @@ absl::StatusOr<std::vector<ConfiguredLocation>> FindLocations(const Sources& sou
           reader.Get("folder").where, reader.Text("folder"));
     }
     for (const FolderTable& table : sources.file.folders) {
-      const SettingReader own(sources, &table);
-      found.push_back({own.Text("folder"),
-                       ExpandDirectory(table.values.at("directory"), sources.config_path), &table});
+      add_table(ExpandDirectory(table.values.at("directory"), sources.config_path), &table);
     }
   }
   FS_RETURN_IF_ERROR(CheckDistinct(found));
@@ -306,7 +312,9 @@ absl::StatusOr<std::vector<ConfiguredLocation>> FindLocations(const Sources& sou
 absl::StatusOr<AgentOptions> CheckOptions(const Sources& sources) {
   AgentOptions options;
   FS_ASSIGN_OR_RETURN(const std::vector<ConfiguredLocation> locations, FindLocations(sources));
-  FS_RETURN_IF_ERROR(ReadProcess(SettingReader(sources, nullptr), options));
+  // What is not each directory's own may be remembered by the only one.
+  const Layer* remembered = locations.size() == 1 ? locations.front().remembered : nullptr;
+  FS_RETURN_IF_ERROR(ReadProcess(SettingReader(sources, nullptr, remembered), options));
   for (const ConfiguredLocation& location : locations) {
     FS_ASSIGN_OR_RETURN(LocationPlan plan, ReadLocation(sources, location, options));
     options.locations.push_back(std::move(plan));
@@ -317,11 +325,12 @@ absl::StatusOr<AgentOptions> CheckOptions(const Sources& sources) {
 absl::Status CheckWithoutLocations(const Sources& sources) {
   AgentOptions options;
   FS_RETURN_IF_ERROR(ReadProcess(SettingReader(sources, nullptr), options));
-  return ReadLocation(sources, {"default", ".", nullptr}, options).status();
+  return ReadLocation(sources, {.folder = "default", .directory = "."}, options).status();
 }
 
-absl::StatusOr<AgentOptions> ReadOptions(const Layer& flags, Sources& sources) {
-  FS_ASSIGN_OR_RETURN(sources, ReadSources(flags, environ));
+absl::StatusOr<AgentOptions> ReadOptions(const Layer& flags, Sources& sources,
+                                         Rebinding* rebinding) {
+  FS_ASSIGN_OR_RETURN(sources, ReadSourcesAndBindings(flags, rebinding));
   FS_ASSIGN_OR_RETURN(AgentOptions options, CheckOptions(sources));
   for (const std::string& warning : sources.warnings) {
     Output(stderr, "syncagent: {}\n", warning);

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/cli/binding.h"
 #include "agent/cli/flags.h"
 #include "agent/config/sources.h"
 #include "agent/engine/grpc_link.h"
@@ -47,6 +48,8 @@ struct ConfiguredLocation {
   std::string folder;
   std::string directory;
   const FolderTable* table = nullptr;  // of its own settings; in `sources`
+  const Layer* remembered = nullptr;   // by its state; in `sources`
+  bool folder_said = false;            // by somebody, not by the state or by default
 };
 
 // Which directories `sources` speak of: those given by name; else all [[folder]] tables. A
@@ -61,8 +64,9 @@ absl::StatusOr<AgentOptions> CheckOptions(const Sources& sources);
 absl::Status CheckWithoutLocations(const Sources& sources);
 
 // The same of what `flags` and all other sources say, which is left in `sources`. Warnings go to
-// stderr.
-absl::StatusOr<AgentOptions> ReadOptions(const Layer& flags, Sources& sources);
+// stderr. `rebinding`: see ReadSourcesAndBindings.
+absl::StatusOr<AgentOptions> ReadOptions(const Layer& flags, Sources& sources,
+                                         Rebinding* rebinding = nullptr);
 
 // What a command is told by its own flags alone: who wins by force, and that a person agrees to
 // what a winner costs the other side. Errors: InvalidArgument.

@@ -446,8 +446,13 @@ class SyncCommand {
 int RunSync(const Invocation& asked) {
   if (asked.Has("dry-run")) return RunDryRun(asked);
   Sources sources;
-  absl::StatusOr<AgentOptions> options = ReadOptions(asked.settings, sources);
+  Rebinding rebinding;
+  absl::StatusOr<AgentOptions> options =
+      ReadOptions(asked.settings, sources, asked.Has("rebind") ? &rebinding : nullptr);
   if (!options.ok()) return Refuse(options.status());
+  if (!asked.Has("yes")) {
+    if (const absl::Status agreed = AskToRebind(rebinding); !agreed.ok()) return Refuse(agreed);
+  }
   if (const absl::Status read = ReadOwnFlags(asked.flags, *options); !read.ok()) {
     return Refuse(read);
   }

@@ -15,12 +15,14 @@ namespace filesync {
 
 class SettingReader {
  public:
-  // For the directory of `folder`, or, with nullptr, for all. Both must outlive it.
-  SettingReader(const Sources& sources, const FolderTable* folder)
-      : sources_(sources), folder_(folder) {}
+  // For the directory of `folder`, which remembers `remembered`, or, with nullptr, for all. All
+  // must outlive it.
+  SettingReader(const Sources& sources, const FolderTable* folder,
+                const Layer* remembered = nullptr)
+      : sources_(sources), folder_(folder), remembered_(remembered) {}
 
   Setting Get(std::string_view name) const {
-    return Effective(sources_, *FindSetting(name), folder_);
+    return Effective(sources_, *FindSetting(name), folder_, remembered_);
   }
   // The last value; empty when there is none.
   std::string Text(std::string_view name) const {
@@ -54,6 +56,7 @@ class SettingReader {
  private:
   const Sources& sources_;
   const FolderTable* const folder_;
+  const Layer* const remembered_;
 };
 
 // A whole number from `least` to `most`. Errors: InvalidArgument.

@@ -17,7 +17,11 @@ constexpr std::string_view kSources =
     "the first of these that names it decides. Several values of one setting have a comma between "
     "them in the environment and in .env (a comma within a value is written \\,), and are a list "
     "in config.toml. In config.toml, a [[folder]] table holds the settings of one directory: its "
-    "name, its directory, and those marked below as each folder's own.";
+    "name, its directory, and those marked below as each folder's own. The .env of the working "
+    "directory is read only where there is no configuration file and no argument, as it may be "
+    "some "
+    "project's; --env-file names one in any case. A directory keeps the server and folder that it "
+    "is in step with: where none is given they hold, and others are refused without --rebind.";
 
 struct ExitCode {
   int code;
@@ -92,7 +96,8 @@ std::string ManualPage() {
     text += fmt::format(".TP\n.B {}\n{}\n", exit.code, Roff(Sentence(exit.meaning)));
   }
   text += ".SH FILES\n.TP\n.B " + Roff(".env") +
-          "\nVariables, in the working directory. Names of older tools are understood there:\n";
+          "\nVariables, in the working directory; read where there is nothing else. Names of older "
+          "tools are understood there:\n";
   for (const OlderName& older : OlderNames()) {
     text += fmt::format(".br\n{} (\\-\\-{})\n", older.name, Roff(older.setting));
   }

@@ -247,11 +247,12 @@ constexpr OptionDefinition kSettings[] = {
 constexpr OptionDefinition kJson = {
     .name = "json", .kind = kSwitch, .summary = "as protobuf JSON, for programs"};
 constexpr OptionDefinition kJsonOnly[] = {kJson};
-constexpr OptionDefinition kYes = {.name = "yes",
-                                   .letter = 'y',
-                                   .kind = kSwitch,
-                                   .summary = "agree to what a winner costs the other side"};
-constexpr OptionDefinition kRunOptions[] = {kYes};
+constexpr OptionDefinition kYes = {
+    .name = "yes", .letter = 'y', .kind = kSwitch, .summary = "agree to what would be asked"};
+constexpr OptionDefinition kRebind = {.name = "rebind",
+                                      .kind = kSwitch,
+                                      .summary = "bring DIR in step with another server or folder"};
+constexpr OptionDefinition kRunOptions[] = {kYes, kRebind};
 constexpr OptionDefinition kSyncOptions[] = {
     {.name = "force-upload",
      .kind = kSwitch,
@@ -260,6 +261,7 @@ constexpr OptionDefinition kSyncOptions[] = {
      .kind = kSwitch,
      .summary = "make DIR what the folder is, whatever it was"},
     kYes,
+    kRebind,
     {.name = "force", .kind = kSwitch, .summary = "run without the brake, this once"},
     {.name = "path",
      .value = "SUBTREE",
@@ -295,9 +297,8 @@ constexpr CommandDefinition kCommands[] = {
     {.name = "sync",
      .argument = "[DIR]",
      .summary = "bring a directory in sync once",
-     .details = "Exits with 0 when in sync, 1 when some paths failed, 3 when conflicts wait for a "
-                "decision, 4 when losses wait for a confirmation, 5 when the server can't be "
-                "reached, 7 when halted.",
+     .details = "Exits with 0 when in sync, 1 when paths failed, 3 when conflicts wait, 4 when "
+                "losses wait, 5 without a server, 7 when halted.",
      .example = "syncagent sync --server host:50051 ./dir",
      .settings = true,
      .options = kSyncOptions},
@@ -309,8 +310,7 @@ constexpr CommandDefinition kCommands[] = {
     {.name = "list",
      .argument = "[DIR]",
      .summary = "tell what waits in a directory, and why",
-     .details = "Asks the agent that runs for it. Where none runs, a dry run finds out, with the "
-                "server and folder of the last run unless others are set.",
+     .details = "Asks the agent that runs for it. Where none runs, a dry run finds out.",
      .example = "syncagent list ./dir",
      .settings = true,
      .options = kJsonOnly},

@@ -54,19 +54,6 @@ absl::Status NamedButMissing(const char* option, const std::string& path) {
   return InvalidArgument("--{} {}: expected a file, there is none", option, path);
 }
 
-absl::Status ReadEnv(Sources& sources) {
-  const Named named = Find({&sources.flags, &sources.environment}, "env-file");
-  sources.env_path = named.given ? named.path : kDefaultEnvFile;
-  if (sources.env_path.empty()) return absl::OkStatus();
-  FS_ASSIGN_OR_RETURN(const std::optional<std::string> text,
-                      named.given ? ReadIfThere(sources.env_path) : ReadIfSeen(sources.env_path));
-  if (!text.has_value()) {
-    return named.given ? NamedButMissing("env-file", sources.env_path) : absl::OkStatus();
-  }
-  FS_ASSIGN_OR_RETURN(sources.env_file, ParseEnvFile(sources.env_path, *text));
-  return absl::OkStatus();
-}
-
 std::string UserConfig() {
   const char* config = std::getenv("XDG_CONFIG_HOME");
   if (config != nullptr && *config == '/') return std::string(config) + "/syncagent/config.toml";
@@ -75,15 +62,50 @@ std::string UserConfig() {
                                          : kSystemConfig;
 }
 
-absl::Status ReadConfig(Sources& sources) {
+// Nobody named a .env file: which one is read all the same.
+absl::StatusOr<std::string> UnnamedEnv(const Sources& sources, const Sources* before) {
+  if (before != nullptr) return before->env_path;
+  const bool config_named = Find({&sources.flags, &sources.environment}, "config").given;
+  if (!sources.flags.empty() || config_named) return "";
+  for (const std::string& config : {UserConfig(), std::string(kSystemConfig)}) {
+    if (!FileStamp(config).empty()) return "";
+  }
+  return FileStamp(kDefaultEnvFile).empty() ? "" : kDefaultEnvFile;
+}
+
+absl::Status ReadEnv(Sources& sources, const Sources* before) {
+  const Named named = Find({&sources.flags, &sources.environment}, "env-file");
+  if (named.given) {
+    sources.env_path = named.path;
+  } else {
+    FS_ASSIGN_OR_RETURN(sources.env_path, UnnamedEnv(sources, before));
+  }
+  if (sources.env_path.empty()) return absl::OkStatus();
+  FS_ASSIGN_OR_RETURN(const std::optional<std::string> text,
+                      named.given ? ReadIfThere(sources.env_path) : ReadIfSeen(sources.env_path));
+  if (!text.has_value()) {
+    // What it said is not taken back because it is gone: it may be about to be written anew.
+    if (before != nullptr) sources.env_file = before->env_file;
+    return named.given && before == nullptr ? NamedButMissing("env-file", sources.env_path)
+                                            : absl::OkStatus();
+  }
+  FS_ASSIGN_OR_RETURN(sources.env_file, ParseEnvFile(sources.env_path, *text));
+  return absl::OkStatus();
+}
+
+absl::Status ReadConfig(Sources& sources, const Sources* before) {
   const Named named = Find({&sources.flags, &sources.environment, &sources.env_file}, "config");
   if (named.given && named.path.empty()) return absl::OkStatus();
   sources.config_path = named.given ? named.path : UserConfig();
+  // One that appears since in a better place names no directories in the stead of this one.
+  if (!named.given && before != nullptr && before->config_read) {
+    sources.config_path = before->config_path;
+  }
   FS_ASSIGN_OR_RETURN(std::optional<std::string> text, named.given
                                                            ? ReadIfThere(sources.config_path)
                                                            : ReadIfSeen(sources.config_path));
   if (!text.has_value() && named.given) return NamedButMissing("config", sources.config_path);
-  if (!text.has_value()) {
+  if (!text.has_value() && (before == nullptr || !before->config_read)) {
     const std::string user = sources.config_path;
     sources.config_path = kSystemConfig;
     FS_ASSIGN_OR_RETURN(text, ReadIfSeen(sources.config_path));
@@ -91,13 +113,15 @@ absl::Status ReadConfig(Sources& sources) {
     if (!text.has_value()) sources.config_path = user;
   }
   if (!text.has_value()) return absl::OkStatus();
+  sources.config_read = true;
   FS_ASSIGN_OR_RETURN(sources.file, ParseConfigFile(sources.config_path, *text));
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<Sources> ReadSources(Layer flags, const char* const* environment) {
+absl::StatusOr<Sources> ReadSources(Layer flags, const char* const* environment,
+                                    const Sources* before) {
   Sources sources;
   sources.flags = std::move(flags);
   FS_ASSIGN_OR_RETURN(Environment found, ReadEnvironment(environment));
@@ -106,15 +130,16 @@ absl::StatusOr<Sources> ReadSources(Layer flags, const char* const* environment)
     sources.warnings.push_back(
         fmt::format("the environment's {} is no setting and is ignored", name));
   }
-  FS_RETURN_IF_ERROR(ReadEnv(sources));
-  FS_RETURN_IF_ERROR(ReadConfig(sources));
+  FS_RETURN_IF_ERROR(ReadEnv(sources, before));
+  FS_RETURN_IF_ERROR(ReadConfig(sources, before));
   return sources;
 }
 
-Setting Effective(const Sources& sources, const OptionDefinition& option,
-                  const FolderTable* folder) {
-  for (const Layer* layer : {&sources.flags, &sources.environment, &sources.env_file,
-                             folder == nullptr ? nullptr : &folder->values, &sources.file.top}) {
+Setting Effective(const Sources& sources, const OptionDefinition& option, const FolderTable* folder,
+                  const Layer* remembered) {
+  for (const Layer* layer :
+       {&sources.flags, &sources.environment, &sources.env_file,
+        folder == nullptr ? nullptr : &folder->values, &sources.file.top, remembered}) {
     if (layer == nullptr) continue;
     if (const auto found = layer->find(option.name); found != layer->end()) return found->second;
   }

@@ -112,6 +112,8 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
     cursor = Cursor();
     RequestFullScan();
   }
+  // What the directory is in step with from now on. A server that never answered is none.
+  FS_RETURN_IF_ERROR(NoteBinding());
   FS_RETURN_IF_ERROR(state_->SetIncarnations(welcome.incarnations));
   context_.incarnation = current;
   context_.head_version = welcome.head_version;
@@ -126,6 +128,16 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   if (welcome.rules.has_value()) FS_RETURN_IF_ERROR(TakeFolderRules(*welcome.rules));
   FS_RETURN_IF_ERROR(commit_->Resend());
   apply_->SetStashing(commit_->Resolving() || options_.only.has_value());
+  return absl::OkStatus();
+}
+
+absl::Status LocationSync::NoteBinding() {
+  const Binding now{options_.server, options_.folder};
+  if (bound_to_ == now) return absl::OkStatus();
+  FS_RETURN_IF_ERROR(state_->SetMeta("folder", now.folder));
+  FS_RETURN_IF_ERROR(state_->SetMeta("server", now.server));
+  FS_RETURN_IF_ERROR(WriteBinding(*directory_, now));
+  bound_to_ = now;
   return absl::OkStatus();
 }
 

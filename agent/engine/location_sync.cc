@@ -175,8 +175,6 @@ absl::Status LocationSync::Begin() {
     for (const RelPath& path : page) context_.Dirty(path);
     after = page.back();
   }
-  FS_RETURN_IF_ERROR(state_->SetMeta("folder", options_.folder));
-  FS_RETURN_IF_ERROR(state_->SetMeta("server", options_.server));
   FS_ASSIGN_OR_RETURN(const auto rules, state_->GetMeta(kFolderRulesKey));
   if (rules.has_value()) FS_RETURN_IF_ERROR(filters_.SetFolderRules(*rules));
   return state_->SetMeta("agent_name", options_.agent_name);

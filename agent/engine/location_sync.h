@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/engine/apply_flow.h"
+#include "agent/engine/binding.h"
 #include "agent/engine/commit_flow.h"
 #include "agent/engine/conflict_reporter.h"
 #include "agent/engine/engine_context.h"
@@ -148,6 +149,7 @@ class LocationSync final : public LinkListener {
   absl::Status ReopenFirstSync();
   void MaybeEndWinner();
   void MaybeEndSuspicion();
+  absl::Status NoteBinding();
   bool Receiving() const;
   bool Settled(size_t undecided) const;
   bool SomethingHeld() const;
@@ -201,6 +203,7 @@ class LocationSync final : public LinkListener {
   bool taken_over_ = false;  // a stream ended because a newer one has this agent's id
   bool ever_connected_ = false;
   HostStops host_stops_;
+  std::optional<Binding> bound_to_;
   bool scanned_ = false;
   bool warned_ = false;
   // Until the cursor is here nothing local is decided: a first sync compares both sides first.

@@ -28,6 +28,9 @@ class FaultyLocation final : public LocalDirectory {
   const std::string& description() const override { return inner_->description(); }
   const RootIdentity& identity() const override { return inner_->identity(); }
   std::string StateDirectoryPath() const override { return inner_->StateDirectoryPath(); }
+  absl::Status WriteNote(const std::string& name, std::string_view bytes) override {
+    return inner_->WriteNote(name, bytes);
+  }
   Preserve preserve() const override { return inner_->preserve(); }
   bool HasFineGrainedTimes() const override { return inner_->HasFineGrainedTimes(); }
 

@@ -80,6 +80,9 @@ class PosixDirectory final : public LocalDirectory {
     if (!state_.ok()) return "";
     return fmt::format("/proc/self/fd/{}", state_.get());
   }
+  absl::Status WriteNote(const std::string& name, std::string_view bytes) override {
+    return lock_.ok() ? ReplaceFile(state_.get(), name, bytes) : absl::OkStatus();
+  }
   Preserve preserve() const override { return attributes_.preserve(); }
   bool HasFineGrainedTimes() const override { return fine_grained_; }
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "libs/base/clock.h"
@@ -41,6 +42,9 @@ class LocalDirectory : public Location {
   // For SQLite and sockets, which take paths: "/proc/self/fd/N" of the state directory; "" when
   // it has none (OpenToLook).
   virtual std::string StateDirectoryPath() const = 0;
+  // Replaces the small file `name` in the state directory, durably. A directory that is only looked
+  // at stays as it is.
+  virtual absl::Status WriteNote(const std::string& name, std::string_view bytes) = 0;
 };
 
 }  // namespace filesync

@@ -27,6 +27,7 @@ class PlannedDirectory final : public LocalDirectory {
   const std::string& description() const override { return inner_->description(); }
   const RootIdentity& identity() const override { return inner_->identity(); }
   std::string StateDirectoryPath() const override { return inner_->StateDirectoryPath(); }
+  absl::Status WriteNote(const std::string&, std::string_view) override { return absl::OkStatus(); }
   Preserve preserve() const override { return inner_->preserve(); }
   bool HasFineGrainedTimes() const override { return inner_->HasFineGrainedTimes(); }
   absl::Status CheckRoot() override { return inner_->CheckRoot(); }

@@ -47,6 +47,9 @@ WRONG = {
 }
 
 
+BY_NAME = {"SYNCAGENT_ENV_FILE": ".env"}
+
+
 def run(*arguments, env=None, **options):
     return subprocess.run([harness.SYNCAGENT, *arguments], capture_output=True, text=True,
                           check=False, timeout=60, env={**os.environ, **(env or {})}, **options)
@@ -87,6 +90,9 @@ class SourcesTest(harness.SyncTestCase):
         self.put("config.toml", "mode = 'std'\n[[folder]]\ndirectory = 'dir'\nmode = 'sb'\n")
         self.assertEqual((["sb"], f"{config}:4"), mode(env=use))
         self.put(".env", "\nSYNCAGENT_MODE=dts\n")
+        # Some project's, unless it is named.
+        self.assertEqual((["sb"], f"{config}:4"), mode(env=use))
+        use.update(BY_NAME)
         self.assertEqual((["dts"], ".env:2"), mode(env=use))
         self.assertEqual((["db"], "SYNCAGENT_MODE"), mode(env={**use, "SYNCAGENT_MODE": "db"}))
         self.assertEqual({"folder": "docs", "directory": "./dir"},
@@ -153,7 +159,7 @@ class SourcesTest(harness.SyncTestCase):
         self.assertEqual(2, result.returncode, result.stderr)
         self.assertIn(variable, result.stderr)
         self.put(".env", f"# comment\n{variable}='{value}'\n")
-        result = self.call("sync", *where)
+        result = self.call("sync", *where, env=BY_NAME)
         os.unlink(os.path.join(self.work, ".env"))
         self.assertEqual(2, result.returncode, result.stderr)
         self.assertIn(".env:2", result.stderr)
@@ -177,14 +183,14 @@ class SourcesTest(harness.SyncTestCase):
         for text, expected in (("SYNCAGENT_SERVER", "NAME=VALUE"), ("A='x", "closing"),
                                ("SYNCAGENT_SERVR=x", "no setting")):
             self.put(".env", "A=1\n" + text + "\n")
-            result = self.call("sync", "dir")
+            result = self.call("sync", "dir", env=BY_NAME)
             self.assertEqual(2, result.returncode, text)
             self.assertIn(".env:2: ", result.stderr)
             self.assertIn(expected, result.stderr)
 
     def test_a_file_that_can_not_be_read_is_refused(self):
         os.mkdir(os.path.join(self.work, ".env"))
-        result = self.call("sync", "dir")
+        result = self.call("sync", "dir", env=BY_NAME)
         self.assertEqual(2, result.returncode)
         self.assertIn(".env: expected a readable file", result.stderr)
         os.rmdir(os.path.join(self.work, ".env"))
@@ -196,7 +202,7 @@ class SourcesTest(harness.SyncTestCase):
             user = {"user": nobody.pw_uid, "group": nobody.pw_gid}
             for directory in (self.base, self.work):
                 os.chmod(directory, 0o755)
-        result = run("sync", "dir", cwd=self.work, env={"HOME": self.base}, **user)
+        result = run("sync", "dir", cwd=self.work, env={"HOME": self.base, **BY_NAME}, **user)
         self.assertEqual(2, result.returncode, result.stderr)
         self.assertIn(".env: expected a readable file", result.stderr)
 

@@ -233,7 +233,7 @@ class SubtreeTest(SubtreeTestCase):
         self.assertNotIn("there is nothing", result.stdout + result.stderr)
 
     def test_what_can_not_be_a_part(self):
-        a, b = self.sides({"docs/x": b"x"})
+        a, _ = self.sides({"docs/x": b"x"})
         for flags, said in ((("--path", "../docs"), "--path"), (("--path", "/docs"), "--path"),
                             (("--path", ""), "--path"), (("--path", "."), "--path"),
                             (("--path", "docs", "--force-upload"), "--path")):
@@ -243,7 +243,7 @@ class SubtreeTest(SubtreeTestCase):
                 self.assertIn(said, result.stderr)
         several = subprocess.run(
             [SYNCAGENT, "sync", "--server", a.server, "--sync", f"default={a.dir}", "--sync",
-             f"other={b.dir}", "--path", "docs"], stdin=subprocess.DEVNULL, capture_output=True,
+             f"other={os.path.join(self.base, 'new')}", "--path", "docs"], stdin=subprocess.DEVNULL, capture_output=True,
             text=True, check=False, timeout=60)
         self.assertEqual(2, several.returncode)
         self.assertIn("several directories", several.stderr)

@@ -96,10 +96,11 @@ absl::StatusOr<std::unique_ptr<State>> State::Open(const std::string& path) {
   return state;
 }
 
-absl::StatusOr<std::unique_ptr<State>> State::OpenReadOnly(const std::string& path) {
+absl::StatusOr<std::unique_ptr<State>> State::OpenReadOnly(const std::string& path, bool alone) {
   sqlite3* db = nullptr;
-  const int code =
-      sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, nullptr);
+  const std::string name = alone ? fmt::format("file:{}?immutable=1", path) : path;
+  const int code = sqlite3_open_v2(
+      name.c_str(), &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, nullptr);
   std::unique_ptr<State> state(new State(db));
   if (code != SQLITE_OK) return state->Error("cannot open");
   sqlite3_busy_timeout(db, 5000);

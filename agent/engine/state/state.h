@@ -78,7 +78,9 @@ class State {
   // caller sets it aside and opens a new one.
   static absl::StatusOr<std::unique_ptr<State>> Open(const std::string& path);
   // For status while no agent runs: reads only, changes nothing.
-  static absl::StatusOr<std::unique_ptr<State>> OpenReadOnly(const std::string& path);
+  // `alone`: nobody else has it open, and no file is made beside it.
+  static absl::StatusOr<std::unique_ptr<State>> OpenReadOnly(const std::string& path,
+                                                             bool alone = false);
   // A copy in memory of the file `name` in `directory`, or an empty state when there is none (or
   // no directory: ""). Neither it nor anything beside it changes. DataLoss as with Open;
   // Unavailable when an agent writes to it all the time.
