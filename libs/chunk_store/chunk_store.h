@@ -5,6 +5,7 @@
 // same database.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -26,9 +27,11 @@ class ChunkStore {
  public:
   virtual ~ChunkStore() = default;
   virtual absl::Status Put(const std::vector<StoredChunk>& chunks) = 0;
+  using Frames = std::vector<std::optional<absl::Cord>>;
   // One frame per id, in order; nullopt where the id is not stored.
-  virtual absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
-      const std::vector<ChunkId>& ids) = 0;
+  absl::StatusOr<Frames> Get(const std::vector<ChunkId>& ids) { return Read(ids, SIZE_MAX); }
+  // The same of the first of `ids`: of as many as have `most_bytes` together, and one at least.
+  virtual absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) = 0;
   // One answer per id, in order.
   virtual absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) = 0;
   virtual absl::Status Delete(const std::vector<ChunkId>& ids) = 0;

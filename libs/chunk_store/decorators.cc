@@ -16,10 +16,9 @@ class VerifyingChunkStore final : public ChunkStore {
     }
     return store_->Put(chunks);
   }
-  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
-      const std::vector<ChunkId>& ids) override {
-    FS_ASSIGN_OR_RETURN(auto frames, store_->Get(ids));
-    for (size_t i = 0; i < ids.size(); ++i) {
+  absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) override {
+    FS_ASSIGN_OR_RETURN(auto frames, store_->Read(ids, most_bytes));
+    for (size_t i = 0; i < frames.size(); ++i) {
       if (!frames[i].has_value()) continue;
       FS_RETURN_IF_ERROR(Annotate(FramePlainSize(*frames[i]).status(),
                                   fmt::format("stored chunk {}", ids[i].ToHex())));
@@ -52,9 +51,8 @@ class ReservingChunkStore final : public ChunkStore {
     reserve_->Note(stored);
     return stored;
   }
-  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
-      const std::vector<ChunkId>& ids) override {
-    return store_->Get(ids);
+  absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) override {
+    return store_->Read(ids, most_bytes);
   }
   absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) override {
     return store_->Has(ids);
@@ -79,10 +77,9 @@ class FaultyChunkStore final : public ChunkStore {
     FS_RETURN_IF_ERROR(faults_.before("put"));
     return store_->Put(chunks);
   }
-  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
-      const std::vector<ChunkId>& ids) override {
+  absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) override {
     FS_RETURN_IF_ERROR(faults_.before("get"));
-    return store_->Get(ids);
+    return store_->Read(ids, most_bytes);
   }
   absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) override {
     FS_RETURN_IF_ERROR(faults_.before("has"));

@@ -16,12 +16,14 @@ class MemoryChunkStore final : public ChunkStore {
     for (const StoredChunk& chunk : chunks) frames_[chunk.id] = chunk.frame;
     return absl::OkStatus();
   }
-  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
-      const std::vector<ChunkId>& ids) override {
+  absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) override {
     absl::MutexLock lock(&mutex_);
-    std::vector<std::optional<absl::Cord>> frames;
+    Frames frames;
+    size_t bytes = 0;
     for (const ChunkId& id : ids) {
       const auto it = frames_.find(id);
+      bytes += it == frames_.end() ? 0 : it->second.size();
+      if (!frames.empty() && bytes > most_bytes) break;
       frames.push_back(it == frames_.end() ? std::nullopt : std::optional(it->second));
     }
     return frames;

@@ -82,13 +82,20 @@ class PackChunkStore final : public ChunkStore {
     return batch.empty() ? absl::OkStatus() : store_->Write(batch, /*synced=*/false);
   }
 
-  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
-      const std::vector<ChunkId>& ids) override {
+  absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) override {
     FS_ASSIGN_OR_RETURN(auto values, store_->MultiGet(chunks_, Keys(ids)));
-    std::vector<std::optional<absl::Cord>> frames(ids.size());
+    Frames frames;
+    frames.reserve(ids.size());
+    size_t bytes = 0;
     for (size_t i = 0; i < ids.size(); ++i) {
+      if (values[i].has_value()) {
+        const std::optional<Place> place = DecodePlace(*values[i]);
+        bytes += place.has_value() ? place->size : values[i]->size();
+        if (i > 0 && bytes > most_bytes) break;
+      }
+      frames.emplace_back();
       if (!values[i].has_value()) continue;
-      FS_ASSIGN_OR_RETURN(frames[i], Frame(ids[i], *std::move(values[i])));
+      FS_ASSIGN_OR_RETURN(frames.back(), Frame(ids[i], *std::move(values[i])));
     }
     return frames;
   }

@@ -24,9 +24,8 @@ class RecentChunkStore final : public ChunkStore {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<std::vector<std::optional<absl::Cord>>> Get(
-      const std::vector<ChunkId>& ids) override {
-    std::vector<std::optional<absl::Cord>> frames(ids.size());
+  absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) override {
+    Frames frames(ids.size());
     std::vector<ChunkId> others;
     std::vector<size_t> where;
     {
@@ -40,9 +39,16 @@ class RecentChunkStore final : public ChunkStore {
         }
       }
     }
-    if (others.empty()) return frames;
-    FS_ASSIGN_OR_RETURN(auto read, store_->Get(others));
-    for (size_t i = 0; i < read.size(); ++i) frames[where[i]] = std::move(read[i]);
+    if (!others.empty()) {
+      FS_ASSIGN_OR_RETURN(Frames read, store_->Read(others, most_bytes));
+      for (size_t i = 0; i < read.size(); ++i) frames[where[i]] = std::move(read[i]);
+      if (read.size() < others.size()) frames.resize(where[read.size()]);
+    }
+    size_t bytes = 0;
+    for (size_t i = 0; i < frames.size(); ++i) {
+      if (frames[i].has_value()) bytes += frames[i]->size();
+      if (i > 0 && bytes > most_bytes) frames.resize(i);
+    }
     return frames;
   }
 

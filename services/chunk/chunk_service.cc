@@ -4,7 +4,6 @@
 #include "libs/wire/convert.h"
 #include "libs/wire/grpc_status.h"
 #include "services/chunk/download_stream.h"
-#include "services/chunk/upload_stream.h"
 
 namespace filesync {
 
@@ -36,12 +35,12 @@ absl::Status ChunkService::FindMissing(const v1::FindMissingChunksRequest& reque
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ChunkService::UploadChunks(
     grpc::CallbackServerContext* context) {
-  return UploadStream::Start(&dependencies_, context);
+  return UploadStream::Start(&dependencies_, &uploads_, context);
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ChunkService::DownloadChunks(
-    grpc::CallbackServerContext*, const grpc::ByteBuffer* request) {
-  return DownloadStream::Start(&dependencies_, *request);
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return DownloadStream::Start(&dependencies_, &downloads_, context, *request);
 }
 
 }  // namespace filesync

@@ -3,6 +3,8 @@
 
 #include "filesync/v1/chunk.grpc.pb.h"
 #include "services/chunk/chunk_dependencies.h"
+#include "services/chunk/download_budget.h"
+#include "services/chunk/upload_stream.h"
 
 namespace filesync {
 
@@ -18,6 +20,8 @@ class ChunkService final : public ChunkServiceBase {
   grpc::ServerUnaryReactor* FindMissingChunks(grpc::CallbackServerContext* context,
                                               const v1::FindMissingChunksRequest* request,
                                               v1::FindMissingChunksResponse* response) override;
+  // The server stops: uploads end when they are idle.
+  void Drain() { uploads_.Drain(); }
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* UploadChunks(
       grpc::CallbackServerContext* context) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* DownloadChunks(
@@ -28,6 +32,8 @@ class ChunkService final : public ChunkServiceBase {
                            v1::FindMissingChunksResponse* response);
 
   const ChunkDependencies dependencies_;
+  OpenUploads uploads_;
+  DownloadBudget downloads_;
 };
 
 }  // namespace filesync

@@ -15,9 +15,10 @@ constexpr size_t kMostFramesAtOnce = 256;
 
 }  // namespace
 
-DownloadStream* DownloadStream::Start(const ChunkDependencies* dependencies,
+DownloadStream* DownloadStream::Start(const ChunkDependencies* dependencies, DownloadBudget* budget,
+                                      grpc::CallbackServerContext* context,
                                       const grpc::ByteBuffer& request) {
-  const std::shared_ptr<DownloadStream> stream(new DownloadStream(dependencies));
+  const std::shared_ptr<DownloadStream> stream(new DownloadStream(dependencies, budget, context));
   stream->request_ = request;
   absl::MutexLock lock(&stream->mutex_);
   stream->self_ = stream;
@@ -26,10 +27,16 @@ DownloadStream* DownloadStream::Start(const ChunkDependencies* dependencies,
 }
 
 void DownloadStream::OnWriteDone(bool ok) {
-  absl::MutexLock lock(&mutex_);
-  writing_ = false;
-  if (!ok) cancelled_ = true;
-  Pump();
+  const std::shared_ptr<DownloadStream> self = shared_from_this();
+  {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    outgoing_.Clear();
+    taken_at_ = absl::Now();
+    if (!ok) cancelled_ = true;
+    Pump();
+  }
+  Count();
 }
 
 void DownloadStream::OnCancel() {
@@ -41,8 +48,36 @@ void DownloadStream::OnCancel() {
 void DownloadStream::OnDone() {
   // Freed after the lock, unless a job still holds it.
   std::shared_ptr<DownloadStream> self;
+  {
+    absl::MutexLock lock(&mutex_);
+    self = std::move(self_);
+    outgoing_.Clear();
+    prepared_.reset();
+  }
+  Count();
+}
+
+void DownloadStream::Evict() {
   absl::MutexLock lock(&mutex_);
-  self = std::move(self_);
+  if (finished_) return;
+  ending_ = ResourceExhausted("what was sent was not taken, and others wait; ask again");
+  cancelled_ = true;
+  // A write to a peer that does not read would last for ever.
+  if (writing_) context_->TryCancel();
+  Pump();
+}
+
+void DownloadStream::Count() {
+  // What was counted first is told first.
+  absl::MutexLock counting(&count_mutex_);
+  size_t bytes = 0;
+  absl::Time since;
+  {
+    absl::MutexLock lock(&mutex_);
+    bytes = (writing_ ? outgoing_.Length() : 0) + (prepared_.has_value() ? prepared_->Length() : 0);
+    since = taken_at_;
+  }
+  budget_->Set(shared_from_this(), bytes, since);
 }
 
 void DownloadStream::Pump() {
@@ -69,16 +104,19 @@ void DownloadStream::Work() {
   if (absl::IsInternal(message.status()) || absl::IsDataLoss(message.status())) {
     dependencies_->log->Error("a download failed: {}", Describe(message.status()));
   }
-  absl::MutexLock lock(&mutex_);
-  working_ = false;
-  if (!message.ok()) {
-    ending_ = message.status();
-  } else if (message->has_value()) {
-    prepared_ = *std::move(message);
-  } else {
-    ending_ = absl::OkStatus();
+  {
+    absl::MutexLock lock(&mutex_);
+    working_ = false;
+    if (!message.ok()) {
+      ending_ = message.status();
+    } else if (!message->has_value()) {
+      ending_ = absl::OkStatus();
+    } else if (!finished_) {
+      prepared_ = *std::move(message);
+    }
+    Pump();
   }
-  Pump();
+  Count();
 }
 
 absl::Status DownloadStream::CheckRequest() {
@@ -97,41 +135,27 @@ absl::Status DownloadStream::CheckRequest() {
   return absl::OkStatus();
 }
 
+// One message's worth, or one frame that is larger: two of them are held at a time.
 absl::StatusOr<std::optional<grpc::ByteBuffer>> DownloadStream::NextMessage() {
   if (!checked_) FS_RETURN_IF_ERROR(CheckRequest());
+  if (next_ == ids_.size()) return std::nullopt;
+  const size_t end = std::min(ids_.size(), next_ + kMostFramesAtOnce);
+  FS_ASSIGN_OR_RETURN(ChunkStore::Frames frames,
+                      dependencies_->chunks->Read({ids_.begin() + static_cast<ptrdiff_t>(next_),
+                                                   ids_.begin() + static_cast<ptrdiff_t>(end)},
+                                                  kPackedBytes));
   std::vector<StoredChunk> chunks;
+  chunks.reserve(frames.size());
   size_t bytes = 0;
-  while (next_sent_ < ids_.size()) {
-    if (frames_.empty()) FS_RETURN_IF_ERROR(ReadSome());
-    const size_t size = frames_.front().size();
-    if (bytes > 0 && bytes + size > kPackedBytes) break;
-    chunks.push_back({ids_[next_sent_], ChunkKind::kData, std::move(frames_.front())});
-    frames_.pop_front();
-    ++next_sent_;
-    bytes += size;
+  for (std::optional<absl::Cord>& frame : frames) {
+    if (!frame.has_value()) {
+      return NotFound("chunk {} is not stored any more", ids_[next_].ToHex());
+    }
+    bytes += frame->size();
+    chunks.push_back({ids_[next_++], ChunkKind::kData, *std::move(frame)});
   }
-  if (bytes == 0) return std::nullopt;
   dependencies_->metrics->bytes_sent.Increment(static_cast<double>(bytes));
   return SerializeDownload(chunks);
-}
-
-// About one message's worth, going by the frames before.
-absl::Status DownloadStream::ReadSome() {
-  const size_t count = std::clamp<size_t>(kPackedBytes / typical_frame_, 1, kMostFramesAtOnce);
-  const size_t end = std::min(ids_.size(), next_read_ + count);
-  FS_ASSIGN_OR_RETURN(auto frames,
-                      dependencies_->chunks->Get({ids_.begin() + next_read_, ids_.begin() + end}));
-  size_t bytes = 0;
-  for (size_t i = 0; i < frames.size(); ++i) {
-    if (!frames[i].has_value()) {
-      return NotFound("chunk {} is not stored any more", ids_[next_read_ + i].ToHex());
-    }
-    bytes += frames[i]->size();
-    frames_.push_back(*std::move(frames[i]));
-  }
-  typical_frame_ = std::max<size_t>(1, bytes / frames.size());
-  next_read_ = end;
-  return absl::OkStatus();
 }
 
 }  // namespace filesync

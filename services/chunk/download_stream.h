@@ -7,7 +7,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -15,23 +14,31 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "services/chunk/chunk_dependencies.h"
+#include "services/chunk/download_budget.h"
 
 namespace filesync {
 
 class DownloadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
+                             public DownloadBudget::Holder,
                              public std::enable_shared_from_this<DownloadStream> {
  public:
-  // `dependencies` must outlive the stream; `request`, a DownloadChunksRequest, is shared.
-  static DownloadStream* Start(const ChunkDependencies* dependencies,
+  // `dependencies` and `budget` must outlive the stream; `request`, a DownloadChunksRequest, is
+  // shared.
+  static DownloadStream* Start(const ChunkDependencies* dependencies, DownloadBudget* budget,
+                               grpc::CallbackServerContext* context,
                                const grpc::ByteBuffer& request);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override;
+  void Evict() override;
 
  private:
-  explicit DownloadStream(const ChunkDependencies* dependencies) : dependencies_(dependencies) {}
+  DownloadStream(const ChunkDependencies* dependencies, DownloadBudget* budget,
+                 grpc::CallbackServerContext* context)
+      : dependencies_(dependencies), budget_(budget), context_(context) {}
 
   // Starts whatever can be started now.
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -39,23 +46,25 @@ class DownloadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Work();
   absl::StatusOr<std::optional<grpc::ByteBuffer>> NextMessage();
   absl::Status CheckRequest();
-  absl::Status ReadSome();
+  // What is held now, after it changed.
+  void Count() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const ChunkDependencies* const dependencies_;
+  DownloadBudget* const budget_;
+  grpc::CallbackServerContext* const context_;
 
   // Belong to the job that runs.
   grpc::ByteBuffer request_;
   bool checked_ = false;
   std::vector<ChunkId> ids_;
-  size_t next_read_ = 0;
-  size_t next_sent_ = 0;
-  std::deque<absl::Cord> frames_;  // of ids_[next_sent_] and on
-  size_t typical_frame_ = 64 << 10;
+  size_t next_ = 0;  // in ids_
 
+  absl::Mutex count_mutex_;  // before mutex_
   absl::Mutex mutex_;
   std::shared_ptr<DownloadStream> self_ ABSL_GUARDED_BY(mutex_);
   grpc::ByteBuffer outgoing_;  // gRPC's while writing_
   std::optional<grpc::ByteBuffer> prepared_ ABSL_GUARDED_BY(mutex_);
+  absl::Time taken_at_ ABSL_GUARDED_BY(mutex_) = absl::Now();  // the peer took something
   std::optional<absl::Status> ending_ ABSL_GUARDED_BY(mutex_);
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool working_ ABSL_GUARDED_BY(mutex_) = false;

@@ -9,13 +9,50 @@
 
 namespace filesync {
 
-UploadStream* UploadStream::Start(const ChunkDependencies* dependencies,
+void OpenUploads::Add(const std::shared_ptr<UploadStream>& stream) {
+  {
+    absl::MutexLock lock(&mutex_);
+    streams_[stream.get()] = stream;
+    if (!draining_) return;
+  }
+  stream->GoAway();
+}
+
+void OpenUploads::Remove(const UploadStream* stream) {
+  absl::MutexLock lock(&mutex_);
+  streams_.erase(stream);
+}
+
+void OpenUploads::Drain() {
+  std::vector<std::shared_ptr<UploadStream>> open;
+  {
+    absl::MutexLock lock(&mutex_);
+    draining_ = true;
+    for (const auto& [key, stream] : streams_) {
+      if (auto alive = stream.lock(); alive != nullptr) open.push_back(std::move(alive));
+    }
+  }
+  for (const auto& stream : open) stream->GoAway();
+}
+
+UploadStream* UploadStream::Start(const ChunkDependencies* dependencies, OpenUploads* open,
                                   grpc::CallbackServerContext* context) {
-  const std::shared_ptr<UploadStream> stream(new UploadStream(dependencies, context));
-  absl::MutexLock lock(&stream->mutex_);
-  stream->self_ = stream;
-  stream->Pump();
+  const std::shared_ptr<UploadStream> stream(new UploadStream(dependencies, open, context));
+  {
+    absl::MutexLock lock(&stream->mutex_);
+    stream->self_ = stream;
+    stream->Pump();
+  }
+  open->Add(stream);
   return stream.get();
+}
+
+void UploadStream::GoAway() {
+  absl::MutexLock lock(&mutex_);
+  if (!ending_.has_value()) {
+    EndLocked(Unavailable("the server is going away; come back later"), /*at_once=*/false);
+  }
+  Pump();
 }
 
 void UploadStream::OnReadDone(bool ok) {
@@ -43,6 +80,7 @@ void UploadStream::OnCancel() {
 }
 
 void UploadStream::OnDone() {
+  open_->Remove(this);
   // Freed after the lock, unless a job still holds it.
   std::shared_ptr<UploadStream> self;
   absl::MutexLock lock(&mutex_);

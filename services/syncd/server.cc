@@ -230,6 +230,7 @@ absl::Status SyncServer::Parts::Stop(absl::Duration spread, absl::Duration grace
     health->SetServing(false);
     log->Info("stopping: {} agents are told to come back", sessions.Count());
     sync->Drain(spread);
+    chunk->Drain();
     admin->Drain();
     health->Shutdown();
     // Waits for the calls there are, then cancels them.
