@@ -57,9 +57,11 @@ class KvSnapshot {
 class KvIterator {
  public:
   virtual ~KvIterator() = default;
-  virtual void Seek(std::string_view key) = 0;  // first key >= `key`
+  virtual void Seek(std::string_view key) = 0;        // first key >= `key`
+  virtual void SeekBefore(std::string_view key) = 0;  // last key < `key`
   virtual bool Valid() const = 0;
   virtual void Next() = 0;
+  virtual void Previous() = 0;
   virtual std::string_view key() const = 0;  // valid until the next move
   virtual std::string_view value() const = 0;
   // Must be asked after Valid() turned false: an iteration that failed is not an end.

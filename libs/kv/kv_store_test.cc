@@ -133,6 +133,30 @@ TEST_P(KvStoreTest, IteratesInUnsignedByteOrderFromWhereItSeeks) {
   EXPECT_TRUE(From(kSmall, "\x81").empty());
 }
 
+TEST_P(KvStoreTest, IteratesBackwards) {
+  const auto iterator_of_nothing = store_->Iterate(kSmall);
+  iterator_of_nothing->SeekBefore("x");
+  EXPECT_FALSE(iterator_of_nothing->Valid());
+  for (const char* key : {"a", "b", "c", "d"}) Put(kSmall, key, key);
+  Delete(kSmall, "c");
+  const auto iterator = store_->Iterate(kSmall);
+  const auto before = [&](std::string_view key) {
+    std::string keys;
+    for (iterator->SeekBefore(key); iterator->Valid(); iterator->Previous()) {
+      keys += iterator->key();
+    }
+    EXPECT_TRUE(iterator->status().ok());
+    return keys;
+  };
+  EXPECT_EQ(before("d"), "ba");
+  EXPECT_EQ(before("d1"), "dba");
+  EXPECT_EQ(before("c"), "ba");
+  EXPECT_EQ(before("a"), "");
+  iterator->SeekBefore("b");
+  iterator->Next();
+  EXPECT_EQ(iterator->key(), "b");
+}
+
 TEST_P(KvStoreTest, AnIterationSeesOneState) {
   Put(kSmall, "a", "1");
   Put(kSmall, "b", "1");

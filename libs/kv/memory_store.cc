@@ -44,8 +44,13 @@ class MemoryIterator final : public KvIterator {
   MemoryIterator(const View& view, KvTable table)
       : view_(view), table_(view_.table(table)), at_(table_.end()) {}
   void Seek(std::string_view key) override { at_ = table_.lower_bound(key); }
+  void SeekBefore(std::string_view key) override {
+    at_ = table_.lower_bound(key);
+    Previous();
+  }
   bool Valid() const override { return at_ != table_.end(); }
   void Next() override { ++at_; }
+  void Previous() override { at_ = at_ == table_.begin() ? table_.end() : std::prev(at_); }
   std::string_view key() const override { return at_->first; }
   std::string_view value() const override { return at_->second; }
   absl::Status status() const override { return absl::OkStatus(); }

@@ -110,8 +110,13 @@ class RocksIterator final : public KvIterator {
   explicit RocksIterator(std::unique_ptr<rocksdb::Iterator> iterator)
       : iterator_(std::move(iterator)) {}
   void Seek(std::string_view key) override { iterator_->Seek(ToSlice(key)); }
+  void SeekBefore(std::string_view key) override {
+    iterator_->SeekForPrev(ToSlice(key));
+    if (iterator_->Valid() && iterator_->key() == ToSlice(key)) iterator_->Prev();
+  }
   bool Valid() const override { return iterator_->Valid(); }
   void Next() override { iterator_->Next(); }
+  void Previous() override { iterator_->Prev(); }
   std::string_view key() const override { return iterator_->key().ToStringView(); }
   std::string_view value() const override { return iterator_->value().ToStringView(); }
   absl::Status status() const override {

@@ -269,14 +269,13 @@ class KvMetadataStore final : public MetadataStore {
     std::vector<HistoryRecord> history;
     const std::string prefix = keys::HistoryOf(folder, path);
     const std::unique_ptr<KvIterator> iterator = kv_->Iterate(keys::kHistory);
-    for (iterator->Seek(prefix); iterator->Valid() && iterator->key().starts_with(prefix);
-         iterator->Next()) {
+    for (iterator->SeekBefore(keys::History(folder, path, UINT64_MAX));
+         iterator->Valid() && iterator->key().starts_with(prefix) && history.size() < limit;
+         iterator->Previous()) {
       FS_ASSIGN_OR_RETURN(HistoryRecord record, records::DecodeHistory(path, iterator->value()));
       history.push_back(std::move(record));
     }
     FS_RETURN_IF_ERROR(iterator->status());
-    std::reverse(history.begin(), history.end());
-    if (history.size() > limit) history.resize(limit);
     return history;
   }
 

@@ -230,6 +230,19 @@ TEST_F(MetadataStoreTest, ABatchHasOneOutcomeForEver) {
   EXPECT_TRUE(absl::IsFailedPrecondition(TryCommit({File("z")}, 3).status()));
 }
 
+TEST_F(MetadataStoreTest, ABatchNumberIsForOneContent) {
+  const auto first = TryCommit({File("a"), File("b")}, 1);
+  ASSERT_TRUE(first.ok());
+  EXPECT_TRUE(TryCommit({File("a"), File("b")}, 1)->repeated);
+  for (const std::vector<Change>& other : {std::vector<Change>{File("a"), File("c")},
+                                           {File("a"), File("b", 0, 2)},
+                                           {File("a"), File("b", 1)},
+                                           {File("a")},
+                                           {File("b"), File("a")}}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(TryCommit(other, 1).status()));
+  }
+}
+
 TEST_F(MetadataStoreTest, TheTreeStaysValid) {
   const auto orphan = Commit({File("no/such/x")});
   EXPECT_EQ(orphan[0].reason, RejectReason::kParentMissing);
@@ -407,6 +420,18 @@ TEST_F(MetadataStoreTest, HistoryKeepsWhatWas) {
   ASSERT_EQ(history->size(), 4u);
   EXPECT_EQ(history->front().entry.mtime_ns, 4);
   EXPECT_EQ(history->back().entry.mtime_ns, 1);
+}
+
+TEST_F(MetadataStoreTest, HistoryIsReadNewestFirstAndNoFurther) {
+  uint64_t version = 0;
+  for (int i = 0; i < 30; ++i) version = Commit({File("f", version, i + 1)})[0].version;
+  Commit({File("f2"), File("e")});
+  const auto newest = store_->History(folder_, P("f"), 3);
+  ASSERT_TRUE(newest.ok());
+  ASSERT_EQ(newest->size(), 3u);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ((*newest)[i].entry.mtime_ns, 29 - i);
+  EXPECT_EQ(store_->History(folder_, P("f"), 100)->size(), 29u);
+  EXPECT_TRUE(store_->History(folder_, P("g"), 100)->empty());
 }
 
 TEST_F(MetadataStoreTest, ListsByPrefixAndPage) {
