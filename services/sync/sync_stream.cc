@@ -415,6 +415,7 @@ absl::Status SyncStream::HandleApplied(const v1::Applied& message) {
 }
 
 absl::Status SyncStream::HandleConflicts(const v1::HeldConflicts& message, JobResult& result) {
+  if (observing_) return InvalidArgument("a stream that only looks at a folder holds no conflicts");
   FS_ASSIGN_OR_RETURN(const ConflictReport report, FromProto(message));
   FS_ASSIGN_OR_RETURN(const ConflictNews news,
                       dependencies_->metadata->PutConflicts(session_.folder, session_.agent_id,
