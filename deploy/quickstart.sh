@@ -113,8 +113,9 @@ if ! kill -0 "${pids[0]}" 2>/dev/null; then
   echo "quickstart: the server did not start; see its lines above" >&2
   exit 1
 fi
-run "agent A" "$bin/syncagent" --server "127.0.0.1:$port" --name A "$dir_a"
-run "agent B" "$bin/syncagent" --server "127.0.0.1:$port" --name B "$dir_b"
+# Its port may be another one than the last time.
+run "agent A" "$bin/syncagent" --server "127.0.0.1:$port" --rebind --yes --name A "$dir_a"
+run "agent B" "$bin/syncagent" --server "127.0.0.1:$port" --rebind --yes --name B "$dir_b"
 
 cat <<EOF
 
