@@ -1,5 +1,6 @@
 #include "agent/cli/control.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/base/unique_fd.h"
+#include "libs/location/local_root.h"
 
 namespace filesync {
 namespace {
@@ -211,8 +213,9 @@ class SocketServer final : public ControlServer {
 };
 
 absl::StatusOr<UniqueFd> OpenStateDirectory(const std::string& directory) {
+  FS_ASSIGN_OR_RETURN(const UniqueFd root, OpenDirectory(directory));
   absl::StatusOr<UniqueFd> state =
-      OpenDirectory(fmt::format("{}/{}", directory, kStateDirectoryName));
+      OpenBeneath(root.get(), kStateDirectoryName, O_RDONLY | O_DIRECTORY);
   if (absl::IsNotFound(state.status())) {
     return NotFound("{} is not a synced directory (it has no {})", directory, kStateDirectoryName);
   }
@@ -294,7 +297,8 @@ absl::Status TellAgent(const std::string& directory, const control::v1::ControlR
 }
 
 // No agent runs: the decision is written down, and the next one carries it out.
-absl::Status NoteHeld(int state_directory, bool confirm) {
+absl::Status NoteHeld(const std::string& directory, int state_directory, bool confirm) {
+  FS_RETURN_IF_ERROR(CheckStateDirectory(state_directory, directory, /*shared=*/false));
   FS_ASSIGN_OR_RETURN(const std::unique_ptr<State> state,
                       State::Open(fmt::format("/proc/self/fd/{}/state.db", state_directory)));
   HeldPaths held;
@@ -389,7 +393,7 @@ absl::Status RequestHeld(const std::string& directory, bool confirm) {
   FS_ASSIGN_OR_RETURN(const std::string canonical, CanonicalPath(directory));
   FS_ASSIGN_OR_RETURN(const UniqueFd state, OpenStateDirectory(canonical));
   absl::Status told = AskRunningAgent(state.get(), request).status();
-  return NobodyListens(told) ? NoteHeld(state.get(), confirm) : told;
+  return NobodyListens(told) ? NoteHeld(canonical, state.get(), confirm) : told;
 }
 
 absl::StatusOr<SyncedPath> FindSyncedPath(const std::string& path) {

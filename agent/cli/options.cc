@@ -177,6 +177,7 @@ absl::StatusOr<LocationPlan> ReadLocation(const Sources& sources,
   FS_RETURN_IF_ERROR(ReadFilters(reader, options.filters));
   FS_RETURN_IF_ERROR(reader.Parse("max-delete", BrakeLimit::Parse, options.max_delete));
   FS_RETURN_IF_ERROR(reader.Parse("preserve", Preserve::Parse, options.preserve));
+  options.allow_shared_root = reader.Switch("allow-shared-root");
   FS_RETURN_IF_ERROR(reader.Parse("trash-days", ParseTrashDays, options.trash.age));
   FS_RETURN_IF_ERROR(reader.Parse("trash-size", ParseTrashSize, options.trash.bytes));
   FS_RETURN_IF_ERROR(reader.Each("compression", [&](const std::string& text) -> absl::Status {

@@ -155,6 +155,13 @@ constexpr OptionDefinition kSettings[] = {
      .choices = kPreserve,
      .per_folder = true,
      .topic = Topic::kMetadata},
+    {.name = "allow-shared-root",
+     .kind = kSwitch,
+     .summary = "as root, where others may write too",
+     .details = "Others could make such an agent write and delete for them. Also for file systems "
+                "that know no owners.",
+     .per_folder = true,
+     .topic = Topic::kMetadata},
     {.name = "trash-days",
      .value = "DAYS",
      .summary = "how long the trash is kept, or off",

@@ -32,6 +32,8 @@ struct LocationSyncOptions {
   bool losses_agreed = false;
   CompareBy compare = CompareBy::kQuick;
   Preserve preserve;
+  // Other users may write to the directory, and its file system may know no owners.
+  bool allow_shared_root = false;
   FrameOptions compression;
   // Before or after other locations of the process, where limits make them wait.
   FolderPriority priority = FolderPriority::kNormal;

@@ -38,6 +38,10 @@ absl::StatusOr<std::unique_ptr<State>> CopyState(const std::string& directory, L
   return ToMerge(State::OpenCopy("", kStateFile));
 }
 
+std::unique_ptr<FileSystems> FileSystemsOf(const LocalDirectory& directory) {
+  return std::make_unique<FileSystems>(directory.description(), directory.identity().device);
+}
+
 // Rules that would come decide about everything below them.
 bool IsRuleFile(const Entry& entry) {
   const std::string_view name = entry.path.Name();
@@ -52,12 +56,14 @@ absl::StatusOr<LocationParts> OpenParts(const LocationSyncOptions& options,
                                         Logger* log) {
   LocationParts parts;
   parts.link = std::move(link);
-  FS_ASSIGN_OR_RETURN(parts.directory,
-                      LocalDirectory::Open(options.directory, clock, options.preserve));
+  FS_ASSIGN_OR_RETURN(
+      parts.directory,
+      LocalDirectory::Open(options.directory, clock, options.preserve, options.allow_shared_root));
   FS_ASSIGN_OR_RETURN(
       parts.state,
       OpenState(fmt::format("{}/{}", parts.directory->StateDirectoryPath(), kStateFile), *clock,
                 *log));
+  FS_RETURN_IF_ERROR(parts.state->UseFileSystems(FileSystemsOf(*parts.directory)));
   return parts;
 }
 
@@ -66,8 +72,10 @@ absl::StatusOr<LocationParts> OpenPartsForDryRun(const LocationSyncOptions& opti
                                                  Logger* log) {
   LocationParts parts;
   FS_ASSIGN_OR_RETURN(std::unique_ptr<LocalDirectory> here,
-                      LocalDirectory::OpenToLook(options.directory, clock, options.preserve));
+                      LocalDirectory::OpenToLook(options.directory, clock, options.preserve,
+                                                 options.allow_shared_root));
   FS_ASSIGN_OR_RETURN(parts.state, CopyState(here->StateDirectoryPath(), *log));
+  FS_RETURN_IF_ERROR(parts.state->UseFileSystems(FileSystemsOf(*here)));
   parts.directory = std::make_unique<PlannedDirectory>(std::move(here), clock);
   parts.link = std::make_unique<PlannedLink>(std::move(link), clock);
   parts.fetches = IsRuleFile;

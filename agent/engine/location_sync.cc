@@ -14,6 +14,8 @@ namespace filesync {
 namespace {
 
 constexpr char kArrivalsKey[] = "arrivals";
+constexpr char kByHandle = 'h';
+constexpr size_t kOlderRootKey = 16 + 8 + 8;
 constexpr size_t kCongestedFrom = 200'000;
 constexpr absl::Duration kHaltRecheck = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
@@ -27,10 +29,13 @@ constexpr absl::Duration kTrashAfterPut = absl::Seconds(10);
 constexpr absl::Duration kTrashInterval = absl::Hours(1);
 
 std::string RootKey(const RootIdentity& identity) {
-  std::string key = identity.root_id;
-  AppendBigEndian64(key, identity.device);
-  AppendBigEndian64(key, identity.inode);
-  return key;
+  return identity.root_id + kByHandle + identity.handle;
+}
+
+// As version 0.1 noted it: the id of the marker, the device, the inode.
+bool IsOlderKey(std::string_view key, const RootIdentity& identity) {
+  return key.size() == kOlderRootKey && key.starts_with(identity.root_id) &&
+         ReadBigEndian64(key.data() + identity.root_id.size() + 8) == identity.inode;
 }
 
 // What a mirror's destination loses, it gets back.
@@ -186,7 +191,9 @@ absl::Status LocationSync::CheckStateBelongsHere() {
   FS_ASSIGN_OR_RETURN(const auto root, state_->GetMeta("root"));
   FS_ASSIGN_OR_RETURN(const auto folder, state_->GetMeta("folder"));
   const std::string here = RootKey(directory_->identity());
-  if (root.has_value() && *root != here) {
+  const bool is_same =
+      !root.has_value() || *root == here || IsOlderKey(*root, directory_->identity());
+  if (!is_same) {
     FS_RETURN_IF_ERROR(StartOver("this directory is not the one its state was made for"));
   } else if (folder.has_value() && *folder != options_.folder) {
     FS_RETURN_IF_ERROR(StartOver("it was in step with another folder before"));

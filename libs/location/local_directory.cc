@@ -440,12 +440,15 @@ void IgnoreLeaseSignals() {
 
 absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::string& path,
                                                                      const Clock* clock,
-                                                                     Preserve preserve) {
+                                                                     Preserve preserve,
+                                                                     bool shared) {
   FS_ASSIGN_OR_RETURN(LocalRoot root, OpenLocalRoot(path));
+  if (!shared) FS_RETURN_IF_ERROR(CheckRootOfRoot(root.fd.get(), root.path));
   IgnoreLeaseSignals();
   absl::StatusOr<UniqueFd> state =
       MakeStateDirectory(root.fd.get(), std::string(kStateDirectoryName));
   if (!state.ok()) return Annotate(state.status(), root.path);
+  FS_RETURN_IF_ERROR(CheckStateDirectory(state->get(), root.path, shared));
   UniqueFd lock(openat(state->get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock.ok()) return ErrnoStatus(errno, fmt::format("{}: cannot make the lock", root.path));
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -468,14 +471,18 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::
 
 absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const std::string& path,
                                                                            const Clock* clock,
-                                                                           Preserve preserve) {
+                                                                           Preserve preserve,
+                                                                           bool shared) {
   FS_ASSIGN_OR_RETURN(LocalRoot root, OpenLocalRoot(path));
+  if (!shared) FS_RETURN_IF_ERROR(CheckRootOfRoot(root.fd.get(), root.path));
   IgnoreLeaseSignals();
   absl::StatusOr<UniqueFd> state =
       OpenBeneath(root.fd.get(), kStateDirectoryName, O_RDONLY | O_DIRECTORY);
   if (!state.ok()) {
     if (ErrnoOf(state.status()) != ENOENT) return Annotate(state.status(), root.path);
     state = UniqueFd();
+  } else {
+    FS_RETURN_IF_ERROR(CheckStateDirectory(state->get(), root.path, shared));
   }
   FS_ASSIGN_OR_RETURN(RootIdentity identity,
                       ReadRootIdentity(root.fd.get(), state->get(), /*make=*/false));

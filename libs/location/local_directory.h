@@ -19,6 +19,8 @@ struct RootIdentity {
   std::string root_id;  // 16 bytes, hex in the file
   uint64_t device = 0;
   uint64_t inode = 0;
+  // As the file system knows it; outlives the device's number.
+  std::string handle;
   bool created = false;  // there was no marker before
 };
 
@@ -28,15 +30,19 @@ class LocalDirectory : public Location {
   // synced directory, PermissionDenied when it can't be used. Makes .syncagent/ (0700), its
   // tmp/ and trash/, and the marker if missing, and takes an exclusive lock on the state
   // directory: FailedPrecondition when another agent holds it.
+  // PermissionDenied, too, when other users have a say in it that they must not have (see
+  // local_root.h), unless `shared` allows for it.
   static absl::StatusOr<std::unique_ptr<LocalDirectory>> Open(const std::string& path,
                                                               const Clock* clock,
-                                                              Preserve preserve = {});
+                                                              Preserve preserve = {},
+                                                              bool shared = false);
   // The same without changing anything: makes nothing, takes no lock, and so stands beside a
   // running agent. Only what looks, lists and reads may be called; CheckRoot does not ask for a
   // marker that was not there.
   static absl::StatusOr<std::unique_ptr<LocalDirectory>> OpenToLook(const std::string& path,
                                                                     const Clock* clock,
-                                                                    Preserve preserve = {});
+                                                                    Preserve preserve = {},
+                                                                    bool shared = false);
   using Location::Open;
   virtual const RootIdentity& identity() const = 0;
   // For SQLite and sockets, which take paths: "/proc/self/fd/N" of the state directory; "" when

@@ -1,6 +1,8 @@
 #include "libs/location/local_root.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -8,6 +10,7 @@
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/location/file_systems.h"
 #include "libs/location/posix_stat.h"
 
 namespace filesync {
@@ -44,11 +47,55 @@ absl::StatusOr<LocalRoot> OpenLocalRoot(const std::string& path) {
   return LocalRoot{*std::move(canonical), std::move(root)};
 }
 
+absl::Status CheckStateDirectory(int state, const std::string& root, bool shared) {
+  const std::string path = fmt::format("{}/{}", root, kStateDirectoryName);
+  const auto belongs_here = [&](const struct stat& info, const std::string& what) -> absl::Status {
+    if (shared || info.st_uid == geteuid()) return absl::OkStatus();
+    return PermissionDenied(
+        "{} belongs to user {}, and this runs as user {}: run it as that user, or remove {} to "
+        "begin "
+        "anew",
+        what, info.st_uid, geteuid(), path);
+  };
+  FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(state));
+  FS_RETURN_IF_ERROR(belongs_here(info, path));
+  if (!shared && (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return PermissionDenied("{} can be written to by other users: chmod 700 {}", path, path);
+  }
+  FS_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                      ListNames(fmt::format("/proc/self/fd/{}", state)));
+  for (const std::string& name : names) {
+    struct stat entry {};
+    if (fstatat(state, name.c_str(), &entry, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) continue;
+      return ErrnoStatus(errno, path);
+    }
+    const std::string what = fmt::format("{}/{}", path, EscapeForPeople(name));
+    if (S_ISLNK(entry.st_mode)) {
+      return PermissionDenied("{} is a symbolic link, which no agent has made: remove it", what);
+    }
+    FS_RETURN_IF_ERROR(belongs_here(entry, what));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRootOfRoot(int root, const std::string& path) {
+  if (geteuid() != 0) return absl::OkStatus();
+  FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(root));
+  const bool others = info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0;
+  if (!others) return absl::OkStatus();
+  return PermissionDenied(
+      "{} can be written to by other users than root, for whom an agent that runs as root would "
+      "write and delete: run it as the directory's owner, or add --allow-shared-root",
+      path);
+}
+
 absl::StatusOr<RootIdentity> ReadRootIdentity(int root, int state, bool make) {
   RootIdentity identity;
   FS_ASSIGN_OR_RETURN(const struct stat info, StatFd(root));
   identity.device = info.st_dev;
   identity.inode = info.st_ino;
+  FS_ASSIGN_OR_RETURN(identity.handle, FileHandle(root));
   absl::StatusOr<std::string> marker = ReadFileAt(state, kMarker, kMarkerLimit);
   if (marker.ok()) {
     const auto id = HexDecode(std::string_view(*marker).substr(0, marker->find('\n')));

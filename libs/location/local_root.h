@@ -18,6 +18,16 @@ struct LocalRoot {
 // directory.
 absl::StatusOr<LocalRoot> OpenLocalRoot(const std::string& path);
 
+// What is in the state directory decides what an agent writes, and where: only the user that it
+// runs as may have a say in it. PermissionDenied, with what to do, when another user owns it or may
+// write to it, or when something in it is a link. `shared`: what others may do is no reason (file
+// systems that know no owners), links are.
+absl::Status CheckStateDirectory(int state, const std::string& root, bool shared);
+
+// Other users may make an agent of root write and delete for them where they may rename.
+// PermissionDenied when this is root's, and `root`, at `path`, can be written to by others.
+absl::Status CheckRootOfRoot(int root, const std::string& path);
+
 // Who `root` is by its marker; without one, a new identity. `make`: then the marker is written;
 // else `state` may be -1.
 absl::StatusOr<RootIdentity> ReadRootIdentity(int root, int state, bool make);

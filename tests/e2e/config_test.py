@@ -25,6 +25,7 @@ WRONG = {
     "first-sync": (["", "both-win", "remote wins please"], "local-wins"),
     "ignore": (["a\nb"], "line break"),
     "use-gitignore": (["maybe"], ""),
+    "allow-shared-root": (["maybe"], ""),
     "include": (["", "../x", "/x", "a//b"], "subtree"),
     "exclude": (["", "..", "a/../b"], "subtree"),
     "compare": (["", "crc", "size+mtime"], "size-mtime"),
@@ -147,7 +148,7 @@ class SourcesTest(harness.SyncTestCase):
 
     def refuse(self, name, value, expected):
         where = [] if name in ("directory", "sync") else ["dir"]
-        flag = f"--{name}={value}" if name == "use-gitignore" else None
+        flag = f"--{name}={value}" if name in ("use-gitignore", "allow-shared-root") else None
         result = self.call("sync", *([flag] if flag else [f"--{name}", value]), *where)
         self.assertEqual(2, result.returncode, result.stderr)
         self.assertIn(f"--{name}", result.stderr)

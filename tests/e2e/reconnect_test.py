@@ -1,4 +1,6 @@
 """A server that was restarted: every agent is back soon, and nobody waits for a long backoff."""
+import os
+import time
 import unittest
 
 import harness
@@ -33,6 +35,18 @@ class ReconnectTest(harness.SyncTestCase):
         wait_until(lambda: "offline" in a.status().get("state", ""), "A is offline")
         server.start()
         self.arrives(b, "file", "made while the server was down", BACK_WITHIN)
+
+    def test_a_stop_waits_for_nobody_who_is_idle(self):
+        """An agent keeps its upload open; the server's patience for what is under way is 8 s."""
+        server, a, b = self.pair()
+        a.write("large", os.urandom(3 << 20))
+        self.converge(a, b)
+        began = time.monotonic()
+        self.assertEqual(0, server.process.stop())
+        self.assertLess(time.monotonic() - began, 4)
+        server.start()
+        a.write("large", os.urandom(3 << 20))
+        self.converge(a, b)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ DATA = {
 # Names of tools that are other things in our scripts: builtins, commands of ours; and a package of
 # which all are.
 OTHER_THINGS = {"procps"}
-WORDS = {"man", "file", "column", "host", "script"}
+WORDS = {"man", "file", "column", "host", "script", "write"}
 INCLUDE_DIRECTORIES = ["/usr/include", "/usr/include/x86_64-linux-gnu",
                        "/usr/include/aarch64-linux-gnu"]
 TOOL_DIRECTORIES = ("/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/")

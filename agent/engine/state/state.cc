@@ -11,7 +11,7 @@
 namespace filesync {
 namespace {
 
-constexpr int kSchemaVersion = 4;
+constexpr int kSchemaVersion = 5;
 
 constexpr char kSchema[] = R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -47,6 +47,8 @@ constexpr const char* kSchemaSteps[] = {
     "ALTER TABLE base ADD COLUMN local_attributes BLOB;",
     "CREATE TABLE held (path BLOB PRIMARY KEY, direction INTEGER NOT NULL, loss INTEGER NOT NULL, "
     "verdict INTEGER NOT NULL, winner INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;",
+    // Devices by name; see UseFileSystems.
+    "INSERT OR REPLACE INTO meta VALUES ('devices', 'by number');",
 };
 static_assert(std::size(kSchemaSteps) == kSchemaVersion - 1);
 
@@ -237,7 +239,7 @@ absl::StatusOr<BaseRow> State::ReadBaseRow(Statement& statement) {
   row.entry.symlink_target = std::string(statement.Bytes(5));
   row.entry.version = statement.Number(6);
   row.incarnation = std::string(statement.Bytes(7));
-  row.fingerprint.device = statement.Number(8);
+  row.fingerprint.device = DeviceFrom(statement.Number(8));
   row.fingerprint.inode = statement.Number(9);
   row.fingerprint.size = statement.Number(10);
   row.fingerprint.mtime_ns = static_cast<int64_t>(statement.Number(11));
@@ -295,7 +297,7 @@ absl::Status State::PutBase(const BaseRow& row) {
   statement.Blob(row.entry.symlink_target)
       .Int(row.entry.version)
       .Blob(row.incarnation)
-      .Int(row.fingerprint.device)
+      .Int(StoredDevice(row.fingerprint.device))
       .Int(row.fingerprint.inode)
       .Int(row.fingerprint.size)
       .Int(static_cast<uint64_t>(row.fingerprint.mtime_ns))
@@ -362,7 +364,7 @@ absl::StatusOr<std::optional<BaseRow>> State::BaseByInode(uint64_t device, uint6
   std::lock_guard lock(mutex_);
   static const std::string kSql = Select("WHERE inode = ?1 AND device = ?2 LIMIT 1");
   STATE_PREPARE(statement, kSql.c_str());
-  statement.Int(inode).Int(device);
+  statement.Int(inode).Int(StoredDevice(device));
   FS_ASSIGN_OR_RETURN(std::vector<BaseRow> rows, ReadBaseRows(statement));
   if (rows.empty()) return std::optional<BaseRow>();
   return std::optional<BaseRow>(std::move(rows.front()));
@@ -372,7 +374,7 @@ absl::StatusOr<std::vector<BaseRow>> State::BasesByInode(uint64_t device, uint64
   std::lock_guard lock(mutex_);
   static const std::string kSql = Select("WHERE inode = ?1 AND device = ?2");
   STATE_PREPARE(statement, kSql.c_str());
-  statement.Int(inode).Int(device);
+  statement.Int(inode).Int(StoredDevice(device));
   return ReadBaseRows(statement);
 }
 

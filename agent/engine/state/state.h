@@ -19,6 +19,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/engine/state/encoding.h"
+#include "libs/location/file_systems.h"
 #include "libs/location/location.h"
 #include "libs/model/entry.h"
 #include "libs/model/modes.h"
@@ -116,6 +117,10 @@ class State {
   };
 
   // Small settings by name: agent id, root identity, counters.
+  // From now on devices are kept by names that outlive their numbers. What an older version kept by
+  // number is converted; call it before anything is read.
+  absl::Status UseFileSystems(std::unique_ptr<FileSystems> file_systems);
+
   absl::StatusOr<std::optional<std::string>> GetMeta(std::string_view key);
   absl::Status SetMeta(std::string_view key, std::string_view value);
 
@@ -210,7 +215,9 @@ class State {
   // There is no remote entry at all: so it is most of the time, and need not be looked up.
   bool HasNoRemotes();
   static absl::StatusOr<IgnoredRow> ReadIgnoredRow(Statement& statement);
-  static absl::StatusOr<BaseRow> ReadBaseRow(Statement& statement);
+  uint64_t StoredDevice(uint64_t device);
+  uint64_t DeviceFrom(uint64_t stored);
+  absl::StatusOr<BaseRow> ReadBaseRow(Statement& statement);
   absl::StatusOr<std::vector<BaseRow>> ReadBaseRows(Statement& statement);
 
   // Recursive, because a thread that holds a Transaction goes on calling.
@@ -223,6 +230,7 @@ class State {
     bool writes;
   };
   std::vector<Prepared> statements_;
+  std::unique_ptr<FileSystems> file_systems_;
   bool reading_ = false;
   // kSome may be out of date. kNone is not: whoever writes rows comes through here.
   enum class Remotes : uint8_t { kNotKnown, kNone, kSome };

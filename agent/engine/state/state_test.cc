@@ -220,6 +220,7 @@ TEST_F(StateTest, OlderSchemasAreTakenOver) {
                         .direction = HeldRow::Direction::kIncoming,
                         .version = 5};
   const std::pair<int, std::string> older[] = {
+      {4, ""},
       {3, kNoHeld},
       {2, std::string(kNoHeld) + kNoAttributes},
       {1, std::string(kNoHeld) + kNoAttributes + kNoIgnored}};
@@ -250,6 +251,47 @@ TEST_F(StateTest, OlderSchemasAreTakenOver) {
       ASSERT_TRUE((*state)->PutHeld(held).ok());
       EXPECT_EQ((*state)->AllHeld().value().front().path, held.path);
       EXPECT_TRUE((*state)->IgnoredPage(std::nullopt, 1).value().empty());
+    }
+  }
+}
+
+// Devices have other numbers after a start of the host; what was kept by number is converted once.
+TEST_F(StateTest, DevicesAreKeptByNamesThatOutliveTheirNumbers) {
+  constexpr uint64_t kThen = 77;
+  constexpr uint64_t kNow = 99;
+  constexpr uint64_t kOther = 78;
+  BaseRow here, elsewhere;
+  here.entry = File("here");
+  here.fingerprint = {.device = kThen, .inode = 5};
+  elsewhere.entry = File("elsewhere");
+  elsewhere.fingerprint = {.device = kOther, .inode = 6};
+  {
+    const auto state = State::Open(Path());
+    ASSERT_TRUE(state.ok()) << state.status();
+    for (const BaseRow& row : {here, elsewhere}) ASSERT_TRUE((*state)->PutBase(row).ok());
+    std::string root(16, 'r');
+    AppendBigEndian64(root, kThen);
+    AppendBigEndian64(root, 2);
+    ASSERT_TRUE((*state)->SetMeta("root", root).ok());
+    ASSERT_TRUE((*state)->SetMeta("devices", "by number").ok());
+  }
+  for (const uint64_t device : {kNow, kNow + 1}) {
+    const auto state = State::Open(Path());
+    ASSERT_TRUE(state.ok()) << state.status();
+    ASSERT_TRUE(
+        (*state)->UseFileSystems(std::make_unique<FileSystems>("/not-mounted", device)).ok());
+    EXPECT_EQ((*state)->GetBase(here.entry.path).value()->fingerprint.device, device);
+    EXPECT_EQ((*state)->GetBase(elsewhere.entry.path).value()->fingerprint.device, kOther);
+    EXPECT_TRUE((*state)->BaseByInode(device, 5).value().has_value());
+    EXPECT_FALSE((*state)->BaseByInode(kThen, 5).value().has_value());
+    PendingChange pending;
+    pending.change.entry = File("pending");
+    pending.fingerprint = {.device = device, .inode = 7};
+    ASSERT_TRUE((*state)->AddPendingBatch({pending}).ok());
+    const auto batches = (*state)->PendingBatches();
+    ASSERT_TRUE(batches.ok()) << batches.status();
+    for (const PendingBatch& batch : *batches) {
+      EXPECT_EQ(batch.changes.front().fingerprint.device, device);
     }
   }
 }

@@ -27,7 +27,11 @@ absl::StatusOr<uint64_t> State::AddPendingBatch(const std::vector<PendingChange>
   FS_RETURN_IF_ERROR(SetLastBatchNumber(number));
   {
     STATE_PREPARE(statement, "INSERT INTO batches VALUES (?1, ?2)");
-    statement.Int(number).Blob(EncodePendingChanges(changes));
+    std::vector<PendingChange> stored = changes;
+    for (PendingChange& pending : stored) {
+      pending.fingerprint.device = StoredDevice(pending.fingerprint.device);
+    }
+    statement.Int(number).Blob(EncodePendingChanges(stored));
     if (statement.Step() != SQLITE_DONE) return Error("cannot write a commit");
   }
   FS_RETURN_IF_ERROR(transaction.Commit());
@@ -45,6 +49,9 @@ absl::StatusOr<std::vector<PendingBatch>> State::PendingBatches() {
     PendingBatch batch;
     batch.number = statement.Number(0);
     FS_ASSIGN_OR_RETURN(batch.changes, DecodePendingChanges(statement.Bytes(1)));
+    for (PendingChange& pending : batch.changes) {
+      pending.fingerprint.device = DeviceFrom(pending.fingerprint.device);
+    }
     batches.push_back(std::move(batch));
   }
 }
