@@ -121,6 +121,38 @@ TEST_P(ChunkStoreTest, GivesBackWhatWasPutInTheOrderAsked) {
   EXPECT_THAT(*store().Has({large.id, absent.id, small.id}), ElementsAre(true, false, true));
 }
 
+// Whatever the sizes before it were: small ones say nothing of what follows.
+TEST_P(ChunkStoreTest, ReadsNoMoreThanAskedFor) {
+  const StoredChunk tiny = MakeChunk(10, 1);
+  const StoredChunk large = MakeChunk(20'000, 2);
+  const StoredChunk absent = MakeChunk(100, 4);
+  ASSERT_TRUE(store().Put({tiny, large}).ok());
+  std::vector<ChunkId> ids(16, tiny.id);
+  ids.push_back(absent.id);
+  ids.resize(200, large.id);
+  const auto read = [&](size_t begin, size_t most_bytes) {
+    const auto frames =
+        store().Read({ids.begin() + static_cast<ptrdiff_t>(begin), ids.end()}, most_bytes);
+    EXPECT_TRUE(frames.ok()) << frames.status();
+    for (size_t i = 0; i < frames->size(); ++i) {
+      const ChunkId& id = ids[begin + i];
+      EXPECT_EQ((*frames)[i].has_value(), id != absent.id);
+      if (id != absent.id) {
+        EXPECT_EQ(*(*frames)[i], (id == tiny.id ? tiny : large).frame);
+      }
+    }
+    return frames->size();
+  };
+  const size_t small = 16 * (tiny.frame.size() + 1);
+  EXPECT_EQ(read(0, small + 2 * large.frame.size()), 19u);
+  EXPECT_EQ(read(0, small), 17u);
+  // One in any case.
+  EXPECT_EQ(read(20, 1), 1u);
+  EXPECT_EQ(read(16, 1), 1u);
+  EXPECT_EQ(read(17, 3 * large.frame.size()), 3u);
+  EXPECT_EQ(read(0, SIZE_MAX), ids.size());
+}
+
 TEST_P(ChunkStoreTest, NothingIsFineToo) {
   EXPECT_TRUE(store().Put({}).ok());
   EXPECT_TRUE(store().Delete({}).ok());

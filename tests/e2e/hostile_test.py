@@ -132,6 +132,65 @@ class HostileTest(harness.SyncTestCase):
         return self.types.Entry(path=path.encode(), type=kind or self.types.ENTRY_TYPE_DIRECTORY,
                                 mode=0o755, **fields)
 
+    def batches(self, count, entries, versions=None, first=1):
+        """A batch's messages hold 1,000 changes at most."""
+        for batch in range(first, first + count):
+            for begin in range(0, len(entries), 1000):
+                yield self.sync.SyncRequest(commit=self.sync.Commit(
+                    batch=batch, more=begin + 1000 < len(entries),
+                    changes=[self.sync.Change(entry=entry,
+                                              base_version=(versions or {}).get(entry.path, 0))
+                             for entry in entries[begin:begin + 1000]]))
+
+    def results(self, stream, count):
+        """Reads until so many batches were answered."""
+        while count > 0:
+            message = next(stream)
+            if message.WhichOneof("message") == "commit_result" and not message.commit_result.more:
+                self.assertEqual("", message.commit_result.failure)
+                count -= 1
+
+    def test_moves_that_fall_one_by_one(self):
+        """s0 becomes t0, and s0/k t1/u; s1 becomes t1, and s1/k t2/u …; but the last k goes to
+        where there is no directory: so it stays, and so does what holds it, and so on."""
+        links, agent = 1000, os.urandom(16)
+        made = [self.entry(f"s{link}{child}") for link in range(links) for child in ("", "/k")]
+        stream = self.open(self.channel(), self.hello(agent), *self.batches(1, made))
+        outcomes = []
+        for message in stream:
+            if message.WhichOneof("message") != "commit_result":
+                continue
+            outcomes += message.commit_result.outcomes
+            if not message.commit_result.more:
+                break
+        stream.cancel()
+        versions = {entry.path: outcome.accepted.version for entry, outcome in zip(made, outcomes)}
+        self.assertTrue(all(versions.values()))
+        changes = []
+        for link in range(links):
+            there = f"t{link + 1}/u" if link + 1 < links else "missing/u"
+            for old, new in ((f"s{link}", f"t{link}"), (f"s{link}/k", there)):
+                changes.append(self.entry(new, moved_from=old.encode()))
+                changes.append(self.entry(old, self.types.ENTRY_TYPE_TOMBSTONE,
+                                          moved_to=new.encode()))
+                changes[-1].mode = 0
+        stream = self.open(self.channel(), self.hello(agent),
+                           *self.batches(5, changes, versions, first=2))
+        next(stream)
+        began = time.monotonic()
+        reader = threading.Thread(target=self.results, args=(stream, 5))
+        reader.start()
+        self.honest_saves(f"batches of {len(changes)} (moves, one by one)")
+        # A tenth of a second is enough, where what they cost does not grow with their square.
+        reader.join(8)
+        self.assertFalse(reader.is_alive(), "the batches are decided")
+        print(f"5 batches of {len(changes)} (moves, one by one): "
+              f"{time.monotonic() - began:.2f} s", file=sys.stderr)
+        stream.cancel()
+        self.converge(self.a, self.b)
+        self.assertEqual({f"s{link}" for link in range(links)} | {"honest", ".syncagent"},
+                         set(os.listdir(self.a.dir)))
+
     def test_batches_that_fall_apart(self):
         """Each change needs the one before it, and the first one can't be."""
         tombstone = self.types.ENTRY_TYPE_TOMBSTONE
@@ -144,23 +203,16 @@ class HostileTest(harness.SyncTestCase):
                                           moved_to=f"m{number + 1}/x".encode()))
             moves.append(self.entry(f"m{number + 1}/x", moved_from=f"m{number}".encode()))
         for name, entries in (("deep", deep), ("deep, backwards", deep[::-1]), ("moves", moves)):
-            channel = self.channel()
-            stream = self.open(channel, self.hello(os.urandom(16)), *(
-                self.sync.SyncRequest(commit=self.sync.Commit(
-                    batch=batch, changes=[self.sync.Change(entry=entry) for entry in entries]))
-                for batch in range(1, 6)))
-            self.honest_saves(f"5 batches of {len(entries)} ({name})")
-            results = 0
-            try:
-                for message in stream:
-                    if message.WhichOneof("message") == "commit_result" and \
-                            not message.commit_result.more:
-                        results += 1
-                        if results == 5:
-                            break
-            except grpc.RpcError as error:
-                self.assertIn(error.code(), (grpc.StatusCode.INVALID_ARGUMENT,
-                                             grpc.StatusCode.RESOURCE_EXHAUSTED))
+            stream = self.open(self.channel(), self.hello(os.urandom(16)),
+                               *self.batches(5, entries))
+            next(stream)
+            began = time.monotonic()
+            reader = threading.Thread(target=self.results, args=(stream, 5))
+            reader.start()
+            self.honest_saves(f"batches of {len(entries)} ({name})")
+            reader.join()
+            print(f"5 batches of {len(entries)} ({name}): {time.monotonic() - began:.2f} s",
+                  file=sys.stderr)
             stream.cancel()
         wait_until(self.a.in_sync, "in sync")
 
