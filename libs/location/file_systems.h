@@ -10,14 +10,14 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "libs/base/unique_fd.h"
+#include "libs/base/mounts.h"
 
 namespace filesync {
 
 class FileSystems {
  public:
   // `root`: a canonical path, on `device` (st_dev).
-  FileSystems(std::string root, uint64_t device);
+  FileSystems(std::string root, uint64_t device) : root_(std::move(root)), device_(device) {}
 
   // What is remembered of a device: 0 for the root's own file system, which its marker proves; for
   // one that is mounted in it a number made of its type, its id and its top directory's handle. The
@@ -33,9 +33,8 @@ class FileSystems {
 
   const std::string root_;
   const uint64_t device_;
-  const UniqueFd mounts_;  // tells of changes
   absl::Mutex mutex_;
-  bool looked_ ABSL_GUARDED_BY(mutex_) = false;
+  MountTable mounts_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<uint64_t, uint64_t> stored_ ABSL_GUARDED_BY(mutex_);   // by device
   absl::flat_hash_map<uint64_t, uint64_t> devices_ ABSL_GUARDED_BY(mutex_);  // by what is stored
 };
