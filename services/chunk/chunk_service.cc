@@ -4,6 +4,7 @@
 #include "libs/wire/convert.h"
 #include "libs/wire/grpc_status.h"
 #include "services/chunk/download_stream.h"
+#include "services/chunk/upload_stream.h"
 
 namespace filesync {
 
@@ -35,12 +36,12 @@ absl::Status ChunkService::FindMissing(const v1::FindMissingChunksRequest& reque
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ChunkService::UploadChunks(
     grpc::CallbackServerContext* context) {
-  return UploadStream::Start(&dependencies_, &uploads_, context);
+  return UploadStream::Start(&dependencies_, &open_, context);
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ChunkService::DownloadChunks(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
-  return DownloadStream::Start(&dependencies_, &downloads_, context, *request);
+  return DownloadStream::Start(&dependencies_, &open_, &downloads_, context, *request);
 }
 
 }  // namespace filesync

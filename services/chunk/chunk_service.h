@@ -4,7 +4,7 @@
 #include "filesync/v1/chunk.grpc.pb.h"
 #include "services/chunk/chunk_dependencies.h"
 #include "services/chunk/download_budget.h"
-#include "services/chunk/upload_stream.h"
+#include "services/chunk/open_streams.h"
 
 namespace filesync {
 
@@ -20,8 +20,8 @@ class ChunkService final : public ChunkServiceBase {
   grpc::ServerUnaryReactor* FindMissingChunks(grpc::CallbackServerContext* context,
                                               const v1::FindMissingChunksRequest* request,
                                               v1::FindMissingChunksResponse* response) override;
-  // The server stops: uploads end when they are idle.
-  void Drain() { uploads_.Drain(); }
+  // The server stops: what is asked for can be asked for again. Uploads end when they are idle.
+  void Drain() { open_.Drain(); }
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* UploadChunks(
       grpc::CallbackServerContext* context) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* DownloadChunks(
@@ -32,7 +32,7 @@ class ChunkService final : public ChunkServiceBase {
                            v1::FindMissingChunksResponse* response);
 
   const ChunkDependencies dependencies_;
-  OpenUploads uploads_;
+  OpenStreams open_;
   DownloadBudget downloads_;
 };
 

@@ -15,14 +15,18 @@ constexpr size_t kMostFramesAtOnce = 256;
 
 }  // namespace
 
-DownloadStream* DownloadStream::Start(const ChunkDependencies* dependencies, DownloadBudget* budget,
-                                      grpc::CallbackServerContext* context,
+DownloadStream* DownloadStream::Start(const ChunkDependencies* dependencies, OpenStreams* open,
+                                      DownloadBudget* budget, grpc::CallbackServerContext* context,
                                       const grpc::ByteBuffer& request) {
-  const std::shared_ptr<DownloadStream> stream(new DownloadStream(dependencies, budget, context));
+  const std::shared_ptr<DownloadStream> stream(
+      new DownloadStream(dependencies, open, budget, context));
   stream->request_ = request;
-  absl::MutexLock lock(&stream->mutex_);
-  stream->self_ = stream;
-  stream->Pump();
+  {
+    absl::MutexLock lock(&stream->mutex_);
+    stream->self_ = stream;
+    stream->Pump();
+  }
+  open->Add(stream);
   return stream.get();
 }
 
@@ -46,6 +50,7 @@ void DownloadStream::OnCancel() {
 }
 
 void DownloadStream::OnDone() {
+  open_->Remove(this);
   // Freed after the lock, unless a job still holds it.
   std::shared_ptr<DownloadStream> self;
   {
@@ -58,9 +63,17 @@ void DownloadStream::OnDone() {
 }
 
 void DownloadStream::Evict() {
+  EndAtOnce(ResourceExhausted("what was sent was not taken, and others wait; ask again"));
+}
+
+void DownloadStream::GoAway() {
+  EndAtOnce(Unavailable("the server is going away; come back later"));
+}
+
+void DownloadStream::EndAtOnce(const absl::Status& why) {
   absl::MutexLock lock(&mutex_);
   if (finished_) return;
-  ending_ = ResourceExhausted("what was sent was not taken, and others wait; ask again");
+  ending_ = why;
   cancelled_ = true;
   // A write to a peer that does not read would last for ever.
   if (writing_) context_->TryCancel();

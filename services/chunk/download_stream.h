@@ -17,28 +17,31 @@
 #include "absl/time/clock.h"
 #include "services/chunk/chunk_dependencies.h"
 #include "services/chunk/download_budget.h"
+#include "services/chunk/open_streams.h"
 
 namespace filesync {
 
 class DownloadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
                              public DownloadBudget::Holder,
+                             public OpenStreams::Stream,
                              public std::enable_shared_from_this<DownloadStream> {
  public:
-  // `dependencies` and `budget` must outlive the stream; `request`, a DownloadChunksRequest, is
-  // shared.
-  static DownloadStream* Start(const ChunkDependencies* dependencies, DownloadBudget* budget,
-                               grpc::CallbackServerContext* context,
+  // `dependencies`, `open` and `budget` must outlive the stream; `request`, a
+  // DownloadChunksRequest, is shared.
+  static DownloadStream* Start(const ChunkDependencies* dependencies, OpenStreams* open,
+                               DownloadBudget* budget, grpc::CallbackServerContext* context,
                                const grpc::ByteBuffer& request);
 
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override;
   void Evict() override;
+  void GoAway() override;
 
  private:
-  DownloadStream(const ChunkDependencies* dependencies, DownloadBudget* budget,
+  DownloadStream(const ChunkDependencies* dependencies, OpenStreams* open, DownloadBudget* budget,
                  grpc::CallbackServerContext* context)
-      : dependencies_(dependencies), budget_(budget), context_(context) {}
+      : dependencies_(dependencies), open_(open), budget_(budget), context_(context) {}
 
   // Starts whatever can be started now.
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -46,10 +49,12 @@ class DownloadStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void Work();
   absl::StatusOr<std::optional<grpc::ByteBuffer>> NextMessage();
   absl::Status CheckRequest();
+  void EndAtOnce(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
   // What is held now, after it changed.
   void Count() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const ChunkDependencies* const dependencies_;
+  OpenStreams* const open_;
   DownloadBudget* const budget_;
   grpc::CallbackServerContext* const context_;
 

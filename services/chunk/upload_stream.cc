@@ -9,33 +9,7 @@
 
 namespace filesync {
 
-void OpenUploads::Add(const std::shared_ptr<UploadStream>& stream) {
-  {
-    absl::MutexLock lock(&mutex_);
-    streams_[stream.get()] = stream;
-    if (!draining_) return;
-  }
-  stream->GoAway();
-}
-
-void OpenUploads::Remove(const UploadStream* stream) {
-  absl::MutexLock lock(&mutex_);
-  streams_.erase(stream);
-}
-
-void OpenUploads::Drain() {
-  std::vector<std::shared_ptr<UploadStream>> open;
-  {
-    absl::MutexLock lock(&mutex_);
-    draining_ = true;
-    for (const auto& [key, stream] : streams_) {
-      if (auto alive = stream.lock(); alive != nullptr) open.push_back(std::move(alive));
-    }
-  }
-  for (const auto& stream : open) stream->GoAway();
-}
-
-UploadStream* UploadStream::Start(const ChunkDependencies* dependencies, OpenUploads* open,
+UploadStream* UploadStream::Start(const ChunkDependencies* dependencies, OpenStreams* open,
                                   grpc::CallbackServerContext* context) {
   const std::shared_ptr<UploadStream> stream(new UploadStream(dependencies, open, context));
   {

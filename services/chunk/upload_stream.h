@@ -13,46 +13,30 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "libs/wire/chunk_messages.h"
 #include "services/chunk/chunk_dependencies.h"
+#include "services/chunk/open_streams.h"
 
 namespace filesync {
 
-class UploadStream;
-
-// The uploads that there are. Agents keep them open between files. Thread-safe.
-class OpenUploads {
- public:
-  void Add(const std::shared_ptr<UploadStream>& stream);
-  void Remove(const UploadStream* stream);
-  // Ends them, and those that come later, as soon as they are idle.
-  void Drain();
-
- private:
-  absl::Mutex mutex_;
-  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::flat_hash_map<const UploadStream*, std::weak_ptr<UploadStream>> streams_
-      ABSL_GUARDED_BY(mutex_);
-};
-
 class UploadStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
+                           public OpenStreams::Stream,
                            public std::enable_shared_from_this<UploadStream> {
  public:
-  // `dependencies` must outlive the stream.
-  static UploadStream* Start(const ChunkDependencies* dependencies, OpenUploads* open,
+  // `dependencies` and `open` must outlive the stream.
+  static UploadStream* Start(const ChunkDependencies* dependencies, OpenStreams* open,
                              grpc::CallbackServerContext* context);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
   void OnDone() override;
-  // Ends when what came is stored and acknowledged: the server stops.
-  void GoAway();
+  // When what came is stored and acknowledged.
+  void GoAway() override;
 
  private:
-  UploadStream(const ChunkDependencies* dependencies, OpenUploads* open,
+  UploadStream(const ChunkDependencies* dependencies, OpenStreams* open,
                grpc::CallbackServerContext* context)
       : dependencies_(dependencies), open_(open), context_(context) {}
 
@@ -66,7 +50,7 @@ class UploadStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   absl::Status Count(const std::vector<StoredChunk>& chunks);
 
   const ChunkDependencies* const dependencies_;
-  OpenUploads* const open_;
+  OpenStreams* const open_;
 
   // Belong to the job that runs.
   FolderId folder_ = 0;

@@ -34,10 +34,13 @@ const char* CodeName(grpc::StatusCode code) {
 
 class CallCounter final : public grpc::experimental::Interceptor {
  public:
-  CallCounter(MetricsRegistry* registry, MetricLabels labels)
-      : registry_(registry), labels_(std::move(labels)) {
+  CallCounter(MetricsRegistry* registry, std::shared_ptr<std::atomic<int>> active,
+              MetricLabels labels)
+      : registry_(registry), active_(std::move(active)), labels_(std::move(labels)) {
+    ++*active_;
     registry_->AddCounter(metric::kGrpcStarted, labels_).Increment();
   }
+  ~CallCounter() override { --*active_; }
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
     if (methods->QueryInterceptionHookPoint(
             grpc::experimental::InterceptionHookPoints::PRE_SEND_STATUS)) {
@@ -50,6 +53,7 @@ class CallCounter final : public grpc::experimental::Interceptor {
 
  private:
   MetricsRegistry* const registry_;
+  const std::shared_ptr<std::atomic<int>> active_;
   const MetricLabels labels_;
 };
 
@@ -65,9 +69,10 @@ grpc::experimental::Interceptor* CallMetrics::CreateServerInterceptor(
     method = service.substr(slash + 1);
     service = service.substr(0, slash);
   }
-  return new CallCounter(registry_, {{"grpc_service", std::string(service)},
-                                     {"grpc_method", std::string(method)},
-                                     {"grpc_type", TypeName(info->type())}});
+  return new CallCounter(registry_, active_,
+                         {{"grpc_service", std::string(service)},
+                          {"grpc_method", std::string(method)},
+                          {"grpc_type", TypeName(info->type())}});
 }
 
 }  // namespace filesync

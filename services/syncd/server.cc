@@ -47,6 +47,9 @@ SpaceReserve::Disk MeasureDisk(int directory) {
   return {.free = figures.f_bavail * unit, .size = figures.f_blocks * unit};
 }
 
+constexpr absl::Duration kStopPoll = absl::Milliseconds(5);
+constexpr absl::Duration kFarewell = absl::Milliseconds(100);
+
 bool IsLoopback(std::string_view host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
@@ -68,6 +71,7 @@ struct SyncServer::Parts {
   const Clock* const clock;
   Logger* const log;
   MetricsRegistry registry;
+  const std::shared_ptr<std::atomic<int>> calls = std::make_shared<std::atomic<int>>(0);
   UniqueFd data_directory;
   std::unique_ptr<KvStore> kv;
   std::unique_ptr<MetadataStore> metadata;
@@ -193,7 +197,7 @@ absl::Status SyncServer::Parts::Listen(const ServerConfig& config) {
   builder.RegisterService(admin.get());
   builder.RegisterService(health.get());
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
-  interceptors.push_back(std::make_unique<CallMetrics>(&registry));
+  interceptors.push_back(std::make_unique<CallMetrics>(&registry, calls));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
@@ -233,8 +237,11 @@ absl::Status SyncServer::Parts::Stop(absl::Duration spread, absl::Duration grace
     chunk->Drain();
     admin->Drain();
     health->Shutdown();
-    // Waits for the calls there are, then cancels them.
-    server->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+    const absl::Time deadline = absl::Now() + grace;
+    while (*calls > 0 && absl::Now() < deadline) absl::SleepFor(kStopPoll);
+    // Cancels the calls that are left, and closes connections: a peer that has no call under way
+    // may take seconds to notice that it is to do so.
+    server->Shutdown(absl::ToChronoTime(absl::Now() + std::min(grace, kFarewell)));
   }
   // First who asks the services, then the threads that work for them, then the store.
   http.reset();

@@ -37,13 +37,14 @@ class ReconnectTest(harness.SyncTestCase):
         self.arrives(b, "file", "made while the server was down", BACK_WITHIN)
 
     def test_a_stop_waits_for_nobody_who_is_idle(self):
-        """An agent keeps its upload open; the server's patience for what is under way is 8 s."""
+        """Agents keep uploads open, and take seconds to see that a connection ends; the server's
+        patience for what is under way is 8 s."""
         server, a, b = self.pair()
         a.write("large", os.urandom(3 << 20))
         self.converge(a, b)
         began = time.monotonic()
         self.assertEqual(0, server.process.stop())
-        self.assertLess(time.monotonic() - began, 4)
+        self.assertLess(time.monotonic() - began, 3)
         server.start()
         a.write("large", os.urandom(3 << 20))
         self.converge(a, b)
