@@ -218,7 +218,8 @@ void BeforeEachRename(std::function<void(int)> hook) {
 bool MountTinyTmpfs(const std::string& path, size_t bytes) {
   return unshare(CLONE_NEWNS) == 0 &&
          mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         mount("none", path.c_str(), "tmpfs", 0, fmt::format("size={}", bytes).c_str()) == 0;
+         mount("none", path.c_str(), "tmpfs", 0, fmt::format("size={},mode=755", bytes).c_str()) ==
+             0;
 }
 
 bool LimitWatches(int count) {
