@@ -158,6 +158,12 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
     context_->Release(entry.path);
     return;
   }
+  if (situation->base.has_value() && situation->base->IsLost()) {
+    // Both are looked at by the commit flow, once this one is kept.
+    round.stash.push_back(entry);
+    round.held.push_back(entry.path);
+    return;
+  }
   situation->remote = entry;
   if (context_->filters->Ignores(entry.path, situation->IsDirectoryAnywhere())) {
     round.ignored.push_back(entry);

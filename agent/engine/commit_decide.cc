@@ -162,13 +162,17 @@ void CommitFlow::DecideOne(Situation& situation, Round& round, Batch& batch,
     case Action::Kind::kNothing: {
       // Looked different, is the same: remember how it looks now.
       State& state = *context_->state;
-      absl::Status status = state.DeleteRemoteUpTo(path, situation.RemoteVersion());
+      const uint64_t settled =
+          situation.older_there ? situation.BaseVersion() : situation.RemoteVersion();
+      absl::Status status = state.DeleteRemoteUpTo(path, settled);
       if (status.ok() && situation.base.has_value() && situation.present() &&
           EqualState(situation.LocalEntryNow(), situation.base->entry)) {
         BaseRow row = *situation.base;
         row.fingerprint = situation.FingerprintNow();
         row.local = situation.MetadataNow();
-        if (!LooksTheSame(row, *situation.base)) status = state.PutBase(row);
+        if (situation.older_there || !LooksTheSame(row, *situation.base)) {
+          status = state.PutBase(row);
+        }
       }
       SettleHere(path, status);
       return;

@@ -173,6 +173,8 @@ struct EngineContext {
   std::atomic<CompareBy> compare = CompareBy::kQuick;
   // Files whose content is to be read though they look unchanged; until they came right.
   absl::flat_hash_set<RelPath> verify;
+  // The first version that the server gave out since it was started last, or put back.
+  uint64_t incarnation_began = 0;
   // The host stopped under an agent: what looks damaged since is no edit.
   bool suspects_damage = false;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.

@@ -111,13 +111,21 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
     FS_RETURN_IF_ERROR(DropLostTail(welcome));
     cursor = Cursor();
     RequestFullScan();
+  } else if (!cursor.incarnation.empty() && current != context_.incarnation) {
+    FS_ASSIGN_OR_RETURN(const bool lost, HasLostBases(welcome));
+    if (lost) {
+      FS_RETURN_IF_ERROR(DropLostTail(welcome));
+      return Unavailable("the server was put back; asking it for all that it knows");
+    }
   }
   // What the directory is in step with from now on. A server that never answered is none.
   FS_RETURN_IF_ERROR(NoteBinding());
   FS_RETURN_IF_ERROR(state_->SetIncarnations(welcome.incarnations));
   context_.incarnation = current;
+  context_.incarnation_began = welcome.incarnations.back().first_version;
+  FS_ASSIGN_OR_RETURN(const bool has_lost, state_->HasLost());
   context_.head_version = welcome.head_version;
-  const bool remote_first = cursor.incarnation.empty() || commit_->behind() ||
+  const bool remote_first = cursor.incarnation.empty() || commit_->behind() || has_lost ||
                             context_.winner != Winner::kNone || options_.step_by_step;
   hold_local_until_ = remote_first ? welcome.head_version : 0;
   context_.welcome = welcome;
@@ -187,20 +195,34 @@ absl::Status LocationSync::CatchUpWithOwnCommits(uint64_t last_batch) {
   return state_->SetLastBatchNumber(last_batch);
 }
 
-// The server went back to before what this agent had agreed on with it. The bases of what it
-// lost go; everything it still knows comes again from the start, as in a first sync. Nothing is
-// deleted because the server forgot.
+// Of what `incarnation` gave out the server has kept this.
+bool LocationSync::IsKept(const WelcomeInfo& welcome, const std::string& incarnation,
+                          uint64_t version) {
+  for (size_t i = 0; i < welcome.incarnations.size(); ++i) {
+    if (welcome.incarnations[i].id != incarnation) continue;
+    return i + 1 == welcome.incarnations.size()
+               ? version <= welcome.head_version
+               : version < welcome.incarnations[i + 1].first_version;
+  }
+  return false;
+}
+
+// The cursor does not tell all: what this agent committed itself may be above it.
+absl::StatusOr<bool> LocationSync::HasLostBases(const WelcomeInfo& welcome) {
+  FS_ASSIGN_OR_RETURN(const std::vector<Cursor> newest, state_->NewestBases());
+  return std::any_of(newest.begin(), newest.end(), [&](const Cursor& base) {
+    return !IsKept(welcome, base.incarnation, base.version);
+  });
+}
+
+// The server went back to before what this agent had agreed on with it. What it lost and is here is
+// newer than what it has, and is sent again; everything it still knows comes again from the start,
+// as in a first sync. Nothing is deleted because the server forgot.
 absl::Status LocationSync::DropLostTail(const WelcomeInfo& welcome) {
   State::Transaction transaction(state_.get());
-  FS_ASSIGN_OR_RETURN(const uint64_t dropped,
-                      state_->DropBases([&](const std::string& incarnation, uint64_t version) {
-                        for (size_t i = 0; i < welcome.incarnations.size(); ++i) {
-                          if (welcome.incarnations[i].id != incarnation) continue;
-                          return i + 1 == welcome.incarnations.size()
-                                     ? version <= welcome.head_version
-                                     : version < welcome.incarnations[i + 1].first_version;
-                        }
-                        return false;
+  FS_ASSIGN_OR_RETURN(const uint64_t lost,
+                      state_->MarkLost([&](const std::string& incarnation, uint64_t version) {
+                        return IsKept(welcome, incarnation, version);
                       }));
   FS_RETURN_IF_ERROR(state_->DropAllRemotes());
   FS_RETURN_IF_ERROR(context_.held.Clear());
@@ -212,7 +234,7 @@ absl::Status LocationSync::DropLostTail(const WelcomeInfo& welcome) {
   last_error_ = "the server lost a part of its history; both sides are compared anew";
   last_error_at_ = clock_->Now();
   log_->Warn("{}: {} ({} entries), and nothing is deleted", directory_->description(), last_error_,
-             dropped);
+             lost);
   return absl::OkStatus();
 }
 

@@ -376,6 +376,17 @@ void LocationSync::HandleHalt() {
   link_->Disconnect();
 }
 
+void LocationSync::ForgetLost() {
+  const absl::StatusOr<bool> any = state_->HasLost();
+  if (any.ok() && !*any) return;
+  const absl::StatusOr<std::vector<RelPath>> paths = state_->DropLost();
+  if (!paths.ok()) {
+    context_.halt = paths.status();
+    return;
+  }
+  for (const RelPath& path : *paths) context_.Dirty(path);
+}
+
 // Step by step, what is received waits for the scans; unless these wait for it.
 bool LocationSync::Looking() const {
   return options_.step_by_step && context_.dirty.size() <= kCongestedFrom &&
@@ -389,7 +400,10 @@ bool LocationSync::WorkFlows() {
   if (hold_local_until_ > 0) {
     const absl::StatusOr<Cursor> cursor = state_->GetCursor();
     const bool through = cursor.ok() && cursor->version >= hold_local_until_;
-    if (through) hold_local_until_ = 0;
+    if (through) {
+      hold_local_until_ = 0;
+      ForgetLost();
+    }
     may_commit = may_commit && through;
   }
   if (may_commit) moved = commit_->Step() || moved;

@@ -131,7 +131,11 @@ class LocationSync final : public LinkListener {
   void HandleWatch(const std::vector<WatchEvent>& events);
   void HandleWelcome(const WelcomeInfo& welcome);
   absl::Status TakeWelcome(const WelcomeInfo& welcome);
+  static bool IsKept(const WelcomeInfo& welcome, const std::string& incarnation, uint64_t version);
+  absl::StatusOr<bool> HasLostBases(const WelcomeInfo& welcome);
   absl::Status DropLostTail(const WelcomeInfo& welcome);
+  // All that the server still knows has been told: of the rest nothing is left.
+  void ForgetLost();
   void HandleClosed(const absl::Status& status);
   void MaybeConnect();
   bool Paused() const { return paused_ || resting_until_ > absl::InfinitePast(); }

@@ -1,5 +1,7 @@
 #include "agent/engine/situation.h"
 
+#include <utility>
+
 #include "agent/engine/local_attributes.h"
 #include "agent/engine/scanner.h"
 #include "libs/base/status.h"
@@ -113,7 +115,7 @@ bool Situation::DeletesThere(Mode mode) const {
 }
 
 bool Situation::NothingToDecide(Mode mode) const {
-  if (remote.has_value()) return false;
+  if (remote.has_value() || older_there) return false;
   if (LocalUnchanged() || (absent() && !base.has_value())) return true;
   // A backup's destination may do as it likes, and its source may forget.
   return mode == Mode::kDestinationBackup || (mode == Mode::kSourceBackup && absent());
@@ -137,6 +139,19 @@ absl::StatusOr<Situation> WithLook(EngineContext& context, const RelPath& path, 
   situation.verify = context.verify.contains(path);
   FS_ASSIGN_OR_RETURN(situation.base, context.state->GetBase(path));
   FS_ASSIGN_OR_RETURN(situation.remote, context.state->GetRemote(path));
+  if (situation.base.has_value() && situation.base->IsLost() && situation.remote.has_value()) {
+    // What is here was agreed on after what the server was put back to: that is what it changes,
+    // and no news. What came since is, and of a deletion here nobody knows whether it is meant.
+    const bool older = situation.remote->version < context.incarnation_began &&
+                       situation.remote->IsLive() && situation.present();
+    situation.base.reset();
+    if (older) {
+      situation.base = BaseRow{*std::exchange(situation.remote, {}), context.incarnation, {}, {}};
+      situation.older_there = true;
+      if (situation.is_directory()) situation.base->fingerprint = situation.look.entry.fingerprint;
+      return situation;
+    }
+  }
   // What the folder says of it and was never applied here is news from there.
   if (!situation.remote.has_value() && situation.base.has_value() && situation.present() &&
       AttributesToApply(situation.look.entry.attributes, *situation.base)) {

@@ -27,6 +27,8 @@ struct Situation {
   int busy_attempts = 0;
   // Its content is read though it looks unchanged.
   bool verify = false;
+  // The base is what the server has, which was put back to before what was agreed on here.
+  bool older_there = false;
   // Why what was decided was decided.
   const char* why = "";
 

@@ -158,8 +158,9 @@ class MetadataStore {
   virtual absl::StatusOr<uint64_t> PublishedHead(FolderId folder) = 0;
 
   // The entries with versions in (after, published head], at most `max_entries` and about
-  // `max_bytes`; never ends between the two halves of a move. Those for which `leave_out` is true
-  // count and are not in the slice; null: none is left out.
+  // `max_bytes`. It may end between the two halves of a move: more_of_commit says that the last
+  // entry's commit goes on, and who needs both halves joins the slices of a commit. Those for which
+  // `leave_out` is true count and are not in the slice; null: none is left out.
   virtual absl::StatusOr<ChangeSlice> ChangesSince(
       FolderId folder, uint64_t after, size_t max_entries, size_t max_bytes,
       const std::function<bool(const Entry&)>& leave_out = nullptr) = 0;

@@ -362,7 +362,8 @@ absl::StatusOr<std::vector<BaseRow>> State::BasePageBelow(const RelPath& directo
 
 absl::StatusOr<std::optional<BaseRow>> State::BaseByInode(uint64_t device, uint64_t inode) {
   std::lock_guard lock(mutex_);
-  static const std::string kSql = Select("WHERE inode = ?1 AND device = ?2 LIMIT 1");
+  static const std::string kSql =
+      Select("WHERE inode = ?1 AND device = ?2 AND version > 0 LIMIT 1");
   STATE_PREPARE(statement, kSql.c_str());
   statement.Int(inode).Int(StoredDevice(device));
   FS_ASSIGN_OR_RETURN(std::vector<BaseRow> rows, ReadBaseRows(statement));
@@ -420,23 +421,6 @@ absl::Status State::ForgetLooks(const RelPath& directory) {
 }
 
 absl::Status State::DropAllBases() { return Execute("DELETE FROM base"); }
-
-absl::StatusOr<uint64_t> State::DropBases(
-    const std::function<bool(const std::string& incarnation, uint64_t version)>& keep) {
-  std::lock_guard lock(mutex_);
-  uint64_t dropped = 0;
-  std::optional<RelPath> after;
-  while (true) {
-    FS_ASSIGN_OR_RETURN(const std::vector<BaseRow> page, BasePage(after, 1000));
-    if (page.empty()) return dropped;
-    for (const BaseRow& row : page) {
-      if (keep(row.incarnation, row.entry.version)) continue;
-      FS_RETURN_IF_ERROR(DeleteBase(row.entry.path));
-      ++dropped;
-    }
-    after = page.back().entry.path;
-  }
-}
 
 absl::StatusOr<Cursor> State::GetCursor() {
   FS_ASSIGN_OR_RETURN(const auto value, GetMeta("cursor"));

@@ -38,6 +38,8 @@ struct BaseRow {
   // location can't store that; no mode means the entry's.
   LocalMetadata local;
   uint32_t LocalMode() const { return local.mode.value_or(entry.mode); }
+  // What it names was agreed on, and the server has lost it (State::MarkLost).
+  bool IsLost() const { return entry.version == 0; }
 };
 
 // What the folder holds under an ignored name.
@@ -148,9 +150,15 @@ class State {
   // before anything is decided about it; its row tells its look again when its content turns out to
   // be the same.
   absl::Status ForgetLooks(const RelPath& directory);
-  // Drops the rows that `keep` refuses.
-  absl::StatusOr<uint64_t> DropBases(
+  // Of each incarnation that rows name, the highest version that one names.
+  absl::StatusOr<std::vector<Cursor>> NewestBases();
+  // What the server has lost: the rows that `keep` refuses stay as "lost" (BaseRow::IsLost), so
+  // that it is known of what is here that it is newer than what the server has. Their number.
+  absl::StatusOr<uint64_t> MarkLost(
       const std::function<bool(const std::string& incarnation, uint64_t version)>& keep);
+  absl::StatusOr<bool> HasLost();
+  // Drops those of which the server has not told anything else; their paths.
+  absl::StatusOr<std::vector<RelPath>> DropLost();
 
   // Remote entries that are known and not applied.
   absl::StatusOr<std::optional<Entry>> GetRemote(const RelPath& path);
