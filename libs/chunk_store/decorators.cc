@@ -47,7 +47,7 @@ class ReservingChunkStore final : public ChunkStore {
     uint64_t bytes = 0;
     for (const StoredChunk& chunk : chunks) bytes += chunk.frame.size();
     FS_RETURN_IF_ERROR(reserve_->ForContent(bytes));
-    const absl::Status stored = store_->Put(chunks);
+    absl::Status stored = store_->Put(chunks);
     reserve_->Note(stored);
     return stored;
   }

@@ -155,7 +155,7 @@ class PackChunkStore final : public ChunkStore {
 
   absl::Status Append(const std::vector<const StoredChunk*>& chunks, KvBatch& batch) {
     if (chunks.empty()) return absl::OkStatus();
-    const absl::Status appended = AppendToPack(chunks, batch);
+    absl::Status appended = AppendToPack(chunks, batch);
     // Nobody knows what is on that disk; a full one is said and waited for.
     if (!appended.ok()) store_->Fail(appended);
     return appended;

@@ -19,7 +19,7 @@ constexpr size_t kPiecesPerWrite = 256;
 constexpr uint64_t kBlock = 4096;
 
 absl::Status WriteError(int error, std::string_view what) {
-  const absl::Status status = ErrnoStatus(error, what);
+  absl::Status status = ErrnoStatus(error, what);
   if (error != ENOSPC && error != EDQUOT && error != EFBIG) return status;
   return ResourceExhausted("{}: {}", kDiskIsFull, ToStd(status.message()));
 }

@@ -385,7 +385,7 @@ absl::Status SyncStream::CheckObserver(const v1::Commit& message) {
 absl::Status SyncStream::HandleCommit(v1::Commit&& message, JobResult& result) {
   if (observing_) FS_RETURN_IF_ERROR(CheckObserver(message));
   FS_ASSIGN_OR_RETURN(const std::vector<StoredChunk> chunks, assembler_.Add(std::move(message)));
-  const absl::Status stored =
+  absl::Status stored =
       StoreChunks(dependencies_->metadata, dependencies_->chunks, session_.folder, chunks);
   if (absl::IsDataLoss(stored)) return stored;
   // The server's trouble is no reason to end the stream: it is the answer to this batch.
