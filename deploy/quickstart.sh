@@ -11,7 +11,8 @@ set -euo pipefail
 unset CDPATH
 # Names are relative to where this was called.
 from=$PWD
-absolute() { case $1 in /*) echo "$1" ;; *) echo "$from/$1" ;; esac; }
+# However the same directory is written.
+absolute() { (cd "$from" && realpath -m -- "$1"); }
 cd "$(dirname "$(readlink -f "$0")")/.."
 source deploy/packages.sh
 source deploy/build.sh
@@ -23,7 +24,7 @@ case $# in
   2)
     dir_a=$(absolute "$1") dir_b=$(absolute "$2")
     # A server for each pair, so that nothing of another pair comes into these two.
-    data="$home/server-$(printf '%s\n' "$dir_a" "$dir_b" | sha256sum | cut -c 1-16)"
+    data="$home/server-$(printf '%s\n' "$dir_a" "$dir_b" | sort | sha256sum | cut -c 1-16)"
     ;;
   *) echo "usage: deploy/quickstart.sh [DIR_A DIR_B]" >&2; exit 2 ;;
 esac
