@@ -119,7 +119,7 @@ class Runner:
                     piece = waiting.get_nowait()
                 except queue.Empty:
                     return
-                results.append((piece, *self.suite(slot, *piece)))
+                results.append((piece, *self.suite_or_failure(slot, piece)))
         workers = [threading.Thread(target=work, args=(slot,)) for slot in range(jobs)]
         for worker in workers:
             worker.start()
@@ -131,13 +131,22 @@ class Runner:
             outcome.add(tests, failed)
         self.finish(outcome)
 
+    def suite_or_failure(self, slot, piece):
+        """What can't even be begun has failed too."""
+        try:
+            return self.suite(slot, *piece)
+        except Exception as error:  # pylint: disable=broad-except
+            self.say(f"   {piece[0]}: could not be run: {error}")
+            self.failures.append(piece[0])
+            return 1, 1
+
     def again(self, piece, tests):
         """What failed beside others runs once more by itself: a deadline may have been missed for
         want of processor time. What fails then has failed; what passes is named at the end."""
         label = piece[0]
         self.say(f"   {label} once more, by itself")
         self.failures.remove(label)
-        count, failed = self.suite(0, *piece)
+        count, failed = self.suite_or_failure(0, piece)
         if not failed:
             self.passed_alone.append(label)
         return (count, failed) if failed else (max(count, tests), 0)
