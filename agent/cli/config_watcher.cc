@@ -30,7 +30,9 @@ bool ConfigWatcher::Changed(absl::Time now) {
 
 absl::StatusOr<AgentOptions> ConfigWatcher::Read() {
   std::string before = StampOf(seen_);
-  FS_ASSIGN_OR_RETURN(Sources sources, ReadSourcesAndBindings(flags_, nullptr, &seen_));
+  Rebinding agreed;
+  FS_ASSIGN_OR_RETURN(Sources sources,
+                      ReadSourcesAndBindings(flags_, rebinds_ ? &agreed : nullptr, &seen_));
   const auto says = [](const ConfigFile& file) {
     return !file.top.empty() || !file.folders.empty();
   };

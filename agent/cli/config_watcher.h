@@ -10,9 +10,10 @@ namespace filesync {
 
 class ConfigWatcher {
  public:
-  // `sources` is what was read with these flags.
-  ConfigWatcher(Layer flags, const Sources& sources)
-      : flags_(std::move(flags)), seen_(sources), stamp_(StampOf(sources)) {}
+  // `sources` is what was read with these flags. `rebinds`: a person agreed to another server or
+  // folder than the state remembers, until it is known there.
+  ConfigWatcher(Layer flags, const Sources& sources, bool rebinds)
+      : flags_(std::move(flags)), rebinds_(rebinds), seen_(sources), stamp_(StampOf(sources)) {}
 
   // True once for every change of a file, including its appearance, when it is over. Looks at the
   // disk a few times a second at most.
@@ -22,6 +23,7 @@ class ConfigWatcher {
 
  private:
   const Layer flags_;
+  const bool rebinds_;
   Sources seen_;
   std::string stamp_;
   std::string changing_;  // the last look's, where it was another
