@@ -32,7 +32,7 @@ std::string RootKey(const RootIdentity& identity) {
   return identity.root_id + kByHandle + identity.handle;
 }
 
-// As version 0.1 noted it: the id of the marker, the device, the inode.
+// As versions before 0.3 noted it: the id of the marker, the device, the inode.
 bool IsOlderKey(std::string_view key, const RootIdentity& identity) {
   return key.size() == kOlderRootKey && key.starts_with(identity.root_id) &&
          ReadBigEndian64(key.data() + identity.root_id.size() + 8) == identity.inode;
