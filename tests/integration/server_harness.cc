@@ -22,7 +22,8 @@ TemporaryDirectory::~TemporaryDirectory() {
 
 ServerHarness::ServerHarness(std::string data)
     : log_(LogLevel::kInfo, [text = log_text_](LogLevel, std::string_view line) {
-        text->append(line).append("\n");
+        absl::MutexLock lock(&text->mutex);
+        text->lines.append(line).append("\n");
       }) {
   config_.listen = {"127.0.0.1", 0};
   config_.http = Endpoint{"127.0.0.1", 0};

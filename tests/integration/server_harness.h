@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "filesync/v1/admin.grpc.pb.h"
 #include "filesync/v1/chunk.grpc.pb.h"
 #include "filesync/v1/sync.grpc.pb.h"
@@ -47,12 +49,20 @@ class ServerHarness {
   Logger* log() { return &log_; }
   // A new connection each time.
   std::shared_ptr<grpc::Channel> Connect() const;
-  std::string log_text() const { return *log_text_; }
+  // The server may still be writing to it.
+  std::string log_text() const {
+    absl::MutexLock lock(&log_text_->mutex);
+    return log_text_->lines;
+  }
 
  private:
   ServerConfig config_;
   RealClock clock_;
-  std::shared_ptr<std::string> log_text_ = std::make_shared<std::string>();
+  struct LogText {
+    absl::Mutex mutex;
+    std::string lines ABSL_GUARDED_BY(mutex);
+  };
+  const std::shared_ptr<LogText> log_text_ = std::make_shared<LogText>();
   Logger log_;
   std::unique_ptr<SyncServer> server_;
 };
