@@ -458,7 +458,8 @@ int RunSync(const Invocation& asked) {
   }
   const bool once = asked.command->name == "sync";
   if (once) MakeOneShot(*options, asked.Has("full"));
-  return SyncCommand(*std::move(options), ConfigWatcher(asked.settings, sources, asked.Has("rebind")), asked.flags, once)
+  return SyncCommand(*std::move(options),
+                     ConfigWatcher(asked.settings, sources, asked.Has("rebind")), asked.flags, once)
       .Run();
 }
 

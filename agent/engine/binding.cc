@@ -22,7 +22,8 @@ std::optional<Binding> Parse(std::string_view text) {
   return Binding{std::string(text.substr(0, first)), std::string(rest.substr(0, rest.size() - 1))};
 }
 
-// What versions before 0.3 left has no note. Only when no agent works on it: SQLite would make files.
+// What versions before 0.3 left has no note. Only when no agent works on it: SQLite would make
+// files.
 std::optional<Binding> FromState(const std::string& path) {
   if (PathExists(path + "-wal") || !PathExists(path)) return std::nullopt;
   const auto state = State::OpenReadOnly(path, /*alone=*/true);
