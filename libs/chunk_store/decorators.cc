@@ -6,51 +6,12 @@
 namespace filesync {
 namespace {
 
-class VerifyingChunkStore final : public ChunkStore {
+// What a decorator does not change.
+class ForwardingChunkStore : public ChunkStore {
  public:
-  explicit VerifyingChunkStore(std::unique_ptr<ChunkStore> store) : store_(std::move(store)) {}
+  explicit ForwardingChunkStore(std::unique_ptr<ChunkStore> store) : store_(std::move(store)) {}
 
-  absl::Status Put(const std::vector<StoredChunk>& chunks) override {
-    for (const StoredChunk& chunk : chunks) {
-      FS_RETURN_IF_ERROR(DecodeAndVerifyFrame(chunk.frame, chunk.kind, chunk.id).status());
-    }
-    return store_->Put(chunks);
-  }
-  absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) override {
-    FS_ASSIGN_OR_RETURN(auto frames, store_->Read(ids, most_bytes));
-    for (size_t i = 0; i < frames.size(); ++i) {
-      if (!frames[i].has_value()) continue;
-      FS_RETURN_IF_ERROR(Annotate(FramePlainSize(*frames[i]).status(),
-                                  fmt::format("stored chunk {}", ids[i].ToHex())));
-    }
-    return frames;
-  }
-  absl::StatusOr<std::vector<bool>> Has(const std::vector<ChunkId>& ids) override {
-    return store_->Has(ids);
-  }
-  absl::Status Delete(const std::vector<ChunkId>& ids) override { return store_->Delete(ids); }
-  absl::Status ForEach(
-      const std::function<bool(const ChunkId&, const absl::Cord& frame)>& visit) override {
-    return store_->ForEach(visit);
-  }
-
- private:
-  const std::unique_ptr<ChunkStore> store_;
-};
-
-class ReservingChunkStore final : public ChunkStore {
- public:
-  ReservingChunkStore(std::unique_ptr<ChunkStore> store, SpaceReserve* reserve)
-      : store_(std::move(store)), reserve_(reserve) {}
-
-  absl::Status Put(const std::vector<StoredChunk>& chunks) override {
-    uint64_t bytes = 0;
-    for (const StoredChunk& chunk : chunks) bytes += chunk.frame.size();
-    FS_RETURN_IF_ERROR(reserve_->ForContent(bytes));
-    absl::Status stored = store_->Put(chunks);
-    reserve_->Note(stored);
-    return stored;
-  }
+  absl::Status Put(const std::vector<StoredChunk>& chunks) override { return store_->Put(chunks); }
   absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) override {
     return store_->Read(ids, most_bytes);
   }
@@ -65,6 +26,44 @@ class ReservingChunkStore final : public ChunkStore {
 
  private:
   const std::unique_ptr<ChunkStore> store_;
+};
+
+class VerifyingChunkStore final : public ForwardingChunkStore {
+ public:
+  using ForwardingChunkStore::ForwardingChunkStore;
+
+  absl::Status Put(const std::vector<StoredChunk>& chunks) override {
+    for (const StoredChunk& chunk : chunks) {
+      FS_RETURN_IF_ERROR(DecodeAndVerifyFrame(chunk.frame, chunk.kind, chunk.id).status());
+    }
+    return ForwardingChunkStore::Put(chunks);
+  }
+  absl::StatusOr<Frames> Read(const std::vector<ChunkId>& ids, size_t most_bytes) override {
+    FS_ASSIGN_OR_RETURN(Frames frames, ForwardingChunkStore::Read(ids, most_bytes));
+    for (size_t i = 0; i < frames.size(); ++i) {
+      if (!frames[i].has_value()) continue;
+      FS_RETURN_IF_ERROR(Annotate(FramePlainSize(*frames[i]).status(),
+                                  fmt::format("stored chunk {}", ids[i].ToHex())));
+    }
+    return frames;
+  }
+};
+
+class ReservingChunkStore final : public ForwardingChunkStore {
+ public:
+  ReservingChunkStore(std::unique_ptr<ChunkStore> store, SpaceReserve* reserve)
+      : ForwardingChunkStore(std::move(store)), reserve_(reserve) {}
+
+  absl::Status Put(const std::vector<StoredChunk>& chunks) override {
+    uint64_t bytes = 0;
+    for (const StoredChunk& chunk : chunks) bytes += chunk.frame.size();
+    FS_RETURN_IF_ERROR(reserve_->ForContent(bytes));
+    absl::Status stored = ForwardingChunkStore::Put(chunks);
+    reserve_->Note(stored);
+    return stored;
+  }
+
+ private:
   SpaceReserve* const reserve_;
 };
 
