@@ -43,7 +43,9 @@ std::optional<Binding> ReadBinding(const std::string& directory) {
       OpenDirectory(fmt::format("{}/{}", directory, kStateDirectoryName));
   if (!state.ok()) return std::nullopt;
   const absl::StatusOr<std::string> note = ReadFileAt(state->get(), kNote, kMostBytes);
-  if (note.ok()) return Parse(*note);
+  if (note.ok()) {
+    if (std::optional<Binding> binding = Parse(*note); binding.has_value()) return binding;
+  }
   return FromState(fmt::format("/proc/self/fd/{}/state.db", state->get()));
 }
 

@@ -141,6 +141,8 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
 
 absl::Status LocationSync::NoteBinding() {
   const Binding now{options_.server, options_.folder};
+  // What is noted already needs no room on the disk.
+  if (!bound_to_.has_value()) bound_to_ = ReadBinding(directory_->description());
   if (bound_to_ == now) return absl::OkStatus();
   FS_RETURN_IF_ERROR(state_->SetMeta("folder", now.folder));
   FS_RETURN_IF_ERROR(state_->SetMeta("server", now.server));

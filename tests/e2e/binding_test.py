@@ -126,6 +126,15 @@ class BindingTest(BindingTestCase):
         self.assertIn("Go on?", output)
         return process.returncode
 
+    def test_a_damaged_note_unbinds_nothing(self):
+        note = os.path.join(self.dir, ".syncagent", "bound-to")
+        for text in ("", "garbage", "one\ntwo\nthree\n"):
+            self.put(note, text)
+            self.assertEqual(2, self.call("sync", "--folder", "other", self.dir).returncode, text)
+            self.ok("sync", self.dir)
+            self.put(note, text)
+            self.ok("sync", self.dir)
+
     def test_a_server_that_never_answered_binds_nothing(self):
         fresh = os.path.join(self.base, "fresh")
         os.mkdir(fresh)
