@@ -39,7 +39,7 @@ copy_checkout() {
 in_root() {
   local name=$1
   shift
-  # Processes that a command leaves behind end with it.
-  unshare --mount --propagation private --pid --fork --kill-child \
+  # Processes that a command leaves behind end with it, and all end with the pipeline.
+  setpriv --pdeathsig KILL unshare --mount --propagation private --pid --fork --kill-child \
     .ci/enter_root.sh "$roots_work/roots/$name" "$roots_work/$name" "$roots_cache" "$@"
 }

@@ -250,8 +250,11 @@ def main():
     parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1),
                         help="Python suites at once; they wait for most of their time")
     arguments = parser.parse_args()
-    # What is started in the background ignores Ctrl-C, and so would all that the tests start.
+    # What is started in the background ignores Ctrl-C, and with nohup a terminal that is closed;
+    # and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     shutil.rmtree(LOGS, ignore_errors=True)
     runner = Runner(os.path.abspath(arguments.build), arguments.jobs)
 

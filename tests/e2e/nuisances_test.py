@@ -18,11 +18,11 @@ import harness
 from harness import SYNCAGENT, wait_until
 
 
-def run(*arguments, env=None, **options):
+def run(*arguments, env=None, timeout=120, **options):
     options.setdefault("stdin", subprocess.DEVNULL)
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
-    return subprocess.run([SYNCAGENT, *arguments], text=True, check=False, timeout=120,
+    return subprocess.run([SYNCAGENT, *arguments], text=True, check=False, timeout=timeout,
                           env={**os.environ, **(env or {})}, **options)
 
 
@@ -278,7 +278,8 @@ class PeerTest(NuisanceTestCase):
         server.start()
         self.addCleanup(server.stop, None)
         self.addCleanup(ends.set)
-        result = run("sync", "--server", f"127.0.0.1:{port}", self.directory("A"))
+        # Five tries of 15 s, and up to 50 s between them.
+        result = run("sync", "--server", f"127.0.0.1:{port}", self.directory("A"), timeout=240)
         self.assertEqual(5, result.returncode, result.stdout + result.stderr)
 
 
