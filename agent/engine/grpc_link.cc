@@ -55,6 +55,7 @@ absl::StatusOr<WelcomeInfo> ToWelcome(const v1::Welcome& message) {
   welcome.cursor_known = message.cursor_known();
   welcome.last_batch = message.last_batch();
   welcome.had_version = message.had_version();
+  welcome.forgotten = message.forgotten();
   welcome.observing = message.observing();
   const v1::Limits& limits = message.limits();
   if (limits.changes_per_message() > 0) welcome.changes_per_message = limits.changes_per_message();

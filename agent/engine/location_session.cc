@@ -99,6 +99,12 @@ void LocationSync::HandleWelcome(const WelcomeInfo& welcome) {
 absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   FS_ASSIGN_OR_RETURN(const uint64_t last_batch, state_->LastBatchNumber());
   FS_ASSIGN_OR_RETURN(Cursor cursor, state_->GetCursor());
+  if (welcome.forgotten && !cursor.incarnation.empty()) {
+    // What was deleted while it was away may be forgotten too.
+    FS_RETURN_IF_ERROR(StartOver("the server had forgotten this agent, which was away for long"));
+    cursor = Cursor();
+    RequestFullScan();
+  }
   const bool behind = welcome.cursor_known && !cursor.incarnation.empty() &&
                       (welcome.last_batch > last_batch || welcome.had_version > cursor.version);
   FS_RETURN_IF_ERROR(NoteBehind(behind, cursor.version));
@@ -186,8 +192,7 @@ void LocationSync::MaybeCaughtUp() {
 absl::Status LocationSync::CatchUpWithOwnCommits(uint64_t last_batch) {
   if (taken_over_) {
     // Or another host goes by this agent's id, with a copy of its state.
-    context_.agent_id = RandomBytes(16);
-    FS_RETURN_IF_ERROR(state_->SetMeta("agent_id", context_.agent_id));
+    FS_RETURN_IF_ERROR(BecomeNewAgent());
     FS_RETURN_IF_ERROR(commit_->DropPending());
     taken_over_ = false;
     return Unavailable(

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "agent/engine/agent_identity.h"
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
@@ -14,8 +15,6 @@ namespace filesync {
 namespace {
 
 constexpr char kArrivalsKey[] = "arrivals";
-constexpr char kByHandle = 'h';
-constexpr size_t kOlderRootKey = 16 + 8 + 8;
 constexpr size_t kCongestedFrom = 200'000;
 constexpr absl::Duration kHaltRecheck = absl::Seconds(2);
 constexpr absl::Duration kStatusInterval = absl::Milliseconds(100);
@@ -27,16 +26,6 @@ constexpr absl::Duration kGateInterval = absl::Milliseconds(100);
 // looked at otherwise, because what is there grows old.
 constexpr absl::Duration kTrashAfterPut = absl::Seconds(10);
 constexpr absl::Duration kTrashInterval = absl::Hours(1);
-
-std::string RootKey(const RootIdentity& identity) {
-  return identity.root_id + kByHandle + identity.handle;
-}
-
-// As versions before 0.3 noted it: the id of the marker, the device, the inode.
-bool IsOlderKey(std::string_view key, const RootIdentity& identity) {
-  return key.size() == kOlderRootKey && key.starts_with(identity.root_id) &&
-         ReadBigEndian64(key.data() + identity.root_id.size() + 8) == identity.inode;
-}
 
 // What a mirror's destination loses, it gets back.
 BrakeLimit LimitFor(const LocationSyncOptions& options) {
@@ -191,17 +180,28 @@ absl::Status LocationSync::CheckStateBelongsHere() {
   FS_ASSIGN_OR_RETURN(const auto root, state_->GetMeta("root"));
   FS_ASSIGN_OR_RETURN(const auto folder, state_->GetMeta("folder"));
   const std::string here = RootKey(directory_->identity());
-  const bool is_same =
-      !root.has_value() || *root == here || IsOlderKey(*root, directory_->identity());
+  const bool is_same = !root.has_value() || IsKeyOf(*root, directory_->identity());
+  FS_ASSIGN_OR_RETURN(const auto id, state_->GetMeta("agent_id"));
   if (!is_same) {
+    // The other one may still be there, and go by that id.
+    FS_RETURN_IF_ERROR(BecomeNewAgent());
     FS_RETURN_IF_ERROR(StartOver("this directory is not the one its state was made for"));
-  } else if (folder.has_value() && *folder != options_.folder) {
-    FS_RETURN_IF_ERROR(StartOver("it was in step with another folder before"));
+  } else {
+    // A directory whose state is new is the same agent as before.
+    context_.agent_id = id.has_value() ? *id : ReadAgentId(*directory_);
+    if (folder.has_value() && *folder != options_.folder) {
+      FS_RETURN_IF_ERROR(StartOver("it was in step with another folder before"));
+    }
   }
   FS_RETURN_IF_ERROR(state_->SetMeta("root", here));
-  FS_ASSIGN_OR_RETURN(const auto id, state_->GetMeta("agent_id"));
-  context_.agent_id = id.has_value() ? *id : RandomBytes(16);
-  return state_->SetMeta("agent_id", context_.agent_id);
+  FS_RETURN_IF_ERROR(state_->SetMeta("agent_id", context_.agent_id));
+  return NoteAgentId(*directory_, context_.agent_id);
+}
+
+absl::Status LocationSync::BecomeNewAgent() {
+  context_.agent_id = NewAgentId();
+  FS_RETURN_IF_ERROR(state_->SetMeta("agent_id", context_.agent_id));
+  return NoteAgentId(*directory_, context_.agent_id);
 }
 
 absl::Status LocationSync::StartOver(std::string_view why) {
@@ -218,8 +218,6 @@ absl::Status LocationSync::StartOver(std::string_view why) {
   context_.winner_all = false;
   FS_RETURN_IF_ERROR(state_->SetCursor(Cursor()));
   FS_RETURN_IF_ERROR(state_->DropPendingBatches());
-  context_.agent_id = RandomBytes(16);
-  FS_RETURN_IF_ERROR(state_->SetMeta("agent_id", context_.agent_id));
   return transaction.Commit();
 }
 

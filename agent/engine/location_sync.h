@@ -122,6 +122,7 @@ class LocationSync final : public LinkListener {
   absl::Status Begin();
   void StartEngine();
   absl::Status CheckStateBelongsHere();
+  absl::Status BecomeNewAgent();
   absl::Status StartOver(std::string_view why);
   absl::Status CatchUpWithOwnCommits(uint64_t last_batch);
   absl::Status NoteBehind(bool behind, uint64_t version);

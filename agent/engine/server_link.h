@@ -45,6 +45,7 @@ struct WelcomeInfo {
   bool cursor_known = true;
   uint64_t last_batch = 0;
   uint64_t had_version = 0;  // the highest that this agent ever said to have applied
+  bool forgotten = false;    // the server has forgotten this agent: all bases must be dropped
   bool observing = false;    // HelloInfo's `observe` was understood
   size_t changes_per_message = 1000;
   size_t changes_per_batch = 200'000;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/base/status.h"
+#include "libs/metadata/conflicts.h"
 #include "libs/metadata/keys.h"
 #include "libs/metadata/records.h"
 
@@ -20,7 +21,8 @@ absl::Status PutAgent(KvStore* kv, const AgentRecord& record) {
   }
   KvBatch batch;
   batch.Put(keys::kAgents, keys::Agent(record.folder, record.id), records::Encode(kept));
-  return kv->Write(batch, /*synced=*/false);
+  // An agent without a row passes for one that was forgotten.
+  return kv->Write(batch, /*synced=*/!before.ok());
 }
 
 absl::StatusOr<AgentRecord> GetAgent(KvStore* kv, FolderId folder, const std::string& id) {
@@ -40,6 +42,21 @@ absl::StatusOr<std::vector<AgentRecord>> ListAgents(KvStore* kv, FolderId folder
   }
   FS_RETURN_IF_ERROR(iterator->status());
   return agents;
+}
+
+absl::StatusOr<ForgottenAgent> RemoveAgent(KvStore* kv, FolderId folder, const std::string& id,
+                                           KvBatch& batch) {
+  ForgottenAgent forgotten;
+  FS_ASSIGN_OR_RETURN(forgotten.agent, GetAgent(kv, folder, id));
+  batch.Delete(keys::kAgents, keys::Agent(folder, id));
+  const std::string batches = keys::LastBatch(folder, id);
+  const std::unique_ptr<KvIterator> rows = kv->Iterate(keys::kBatches);
+  for (rows->Seek(batches); rows->Valid() && rows->key().starts_with(batches); rows->Next()) {
+    batch.Delete(keys::kBatches, std::string(rows->key()));
+  }
+  FS_RETURN_IF_ERROR(rows->status());
+  FS_ASSIGN_OR_RETURN(forgotten.settled, RemoveConflicts(kv, folder, id, batch));
+  return forgotten;
 }
 
 }  // namespace filesync

@@ -11,10 +11,14 @@
 
 namespace filesync {
 
-// Keeps the highest version that the agent ever had. Not synced.
+// Keeps the highest version that the agent ever had. Synced when it is new.
 absl::Status PutAgent(KvStore* kv, const AgentRecord& record);
 // NotFound: it was never put.
 absl::StatusOr<AgentRecord> GetAgent(KvStore* kv, FolderId folder, const std::string& id);
 absl::StatusOr<std::vector<AgentRecord>> ListAgents(KvStore* kv, FolderId folder);
+// Adds to `batch` what removes the agent's row, its batches and the conflicts that it holds.
+// NotFound: it has no row.
+absl::StatusOr<ForgottenAgent> RemoveAgent(KvStore* kv, FolderId folder, const std::string& id,
+                                           KvBatch& batch);
 
 }  // namespace filesync

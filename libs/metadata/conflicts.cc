@@ -91,6 +91,23 @@ absl::StatusOr<ConflictNews> WriteConflicts(KvStore* kv, FolderId folder,
   return news;
 }
 
+absl::StatusOr<std::vector<ConflictRecord>> RemoveConflicts(KvStore* kv, FolderId folder,
+                                                            const std::string& agent_id,
+                                                            KvBatch& batch) {
+  std::vector<ConflictRecord> settled;
+  const std::string prefix = keys::ConflictsOf(folder, agent_id);
+  const std::unique_ptr<KvIterator> rows = kv->Iterate(keys::kConflicts);
+  for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
+    FS_ASSIGN_OR_RETURN(const RelPath path, RelPath::FromSortKey(rows->key().substr(kPathAt)));
+    FS_ASSIGN_OR_RETURN(ConflictRecord record,
+                        records::DecodeConflict(path, agent_id, rows->value()));
+    batch.Delete(keys::kConflicts, std::string(rows->key()));
+    if (!path.IsRoot()) settled.push_back(std::move(record));
+  }
+  FS_RETURN_IF_ERROR(rows->status());
+  return settled;
+}
+
 absl::StatusOr<ConflictPage> ReadConflicts(KvStore* kv, FolderId folder, const RelPath& prefix,
                                            const std::optional<ConflictPosition>& after,
                                            size_t limit) {

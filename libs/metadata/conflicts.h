@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "libs/kv/kv_store.h"
 #include "libs/metadata/metadata_store.h"
@@ -15,6 +16,11 @@ absl::StatusOr<ConflictNews> WriteConflicts(KvStore* kv, FolderId folder,
                                             const std::string& agent_id,
                                             const std::string& agent_name,
                                             const ConflictReport& report, int64_t now_ns);
+
+// Adds to `batch` what removes all that the agent holds; the result is what that settles.
+absl::StatusOr<std::vector<ConflictRecord>> RemoveConflicts(KvStore* kv, FolderId folder,
+                                                            const std::string& agent_id,
+                                                            KvBatch& batch);
 
 // See MetadataStore::ListConflicts.
 absl::StatusOr<ConflictPage> ReadConflicts(KvStore* kv, FolderId folder, const RelPath& prefix,

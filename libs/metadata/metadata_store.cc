@@ -11,6 +11,7 @@
 #include "libs/base/coding.h"
 #include "libs/base/status.h"
 #include "libs/metadata/agents.h"
+#include "libs/metadata/batches.h"
 #include "libs/metadata/commit.h"
 #include "libs/metadata/conflicts.h"
 #include "libs/metadata/keys.h"
@@ -136,7 +137,7 @@ class KvMetadataStore final : public MetadataStore {
     {
       absl::MutexLock lock(&folder->commit_mutex);
       FS_RETURN_IF_ERROR(Poisoned());
-      FS_ASSIGN_OR_RETURN(std::optional<CommitResult> known, Remembered(request));
+      FS_ASSIGN_OR_RETURN(std::optional<CommitResult> known, RememberedAnswer(kv_, request));
       if (known.has_value()) return *std::move(known);
       FS_ASSIGN_OR_RETURN(published, CommitNew(request, lists, *folder, result));
     }
@@ -152,12 +153,7 @@ class KvMetadataStore final : public MetadataStore {
   }
 
   absl::StatusOr<uint64_t> LastBatch(FolderId folder, const std::string& agent_id) override {
-    const absl::StatusOr<std::string> value =
-        kv_->Get(keys::kBatches, keys::LastBatch(folder, agent_id));
-    if (absl::IsNotFound(value.status())) return 0;
-    FS_RETURN_IF_ERROR(value.status());
-    if (value->size() != 8) return DataLoss("the store holds a damaged batch number");
-    return ReadBigEndian64(value->data());
+    return filesync::LastBatch(kv_, folder, agent_id);
   }
 
   void OnPublished(std::function<void(FolderId, uint64_t)> callback) override {
@@ -311,6 +307,21 @@ class KvMetadataStore final : public MetadataStore {
   absl::StatusOr<std::vector<AgentRecord>> ListAgents(FolderId folder) override {
     return filesync::ListAgents(kv_, folder);
   }
+  absl::StatusOr<ForgottenAgent> ForgetAgent(FolderId id, const std::string& agent_id) override {
+    FS_ASSIGN_OR_RETURN(FolderState * folder, Find(id));
+    // A commit writes the folder's row and the agent's batches too.
+    absl::MutexLock commit_lock(&folder->commit_mutex);
+    FS_RETURN_IF_ERROR(Poisoned());
+    KvBatch batch;
+    FS_ASSIGN_OR_RETURN(ForgottenAgent forgotten, RemoveAgent(kv_, id, agent_id, batch));
+    FS_ASSIGN_OR_RETURN(FolderInfo info, GetFolder(id));
+    info.forgotten_through = info.head_version;
+    batch.Put(keys::kFolders, keys::Folder(id), records::Encode(info));
+    FS_RETURN_IF_ERROR(kv_->Write(batch, /*synced=*/true));
+    absl::MutexLock lock(&folder->mutex);
+    folder->info = info;
+    return forgotten;
+  }
 
   absl::StatusOr<ConflictNews> PutConflicts(FolderId folder, const std::string& agent_id,
                                             const std::string& agent_name,
@@ -352,23 +363,6 @@ class KvMetadataStore final : public MetadataStore {
     return poison_;
   }
 
-  // The stored answer to this batch, if it was answered before.
-  absl::StatusOr<std::optional<CommitResult>> Remembered(const CommitRequest& request) {
-    const absl::StatusOr<std::string> value =
-        kv_->Get(keys::kBatches, keys::Batch(request.folder, request.agent_id, request.batch));
-    if (value.ok()) {
-      FS_ASSIGN_OR_RETURN(CommitResult result, records::DecodeBatch(*value, request.changes));
-      return std::optional<CommitResult>(std::move(result));
-    }
-    if (!absl::IsNotFound(value.status())) return value.status();
-    FS_ASSIGN_OR_RETURN(const uint64_t last, LastBatch(request.folder, request.agent_id));
-    if (request.batch <= last) {
-      return FailedPrecondition("batch {} is not remembered any more; the last one was {}",
-                                request.batch, last);
-    }
-    return std::optional<CommitResult>();
-  }
-
   // True when versions were given out and published.
   absl::StatusOr<bool> CommitNew(const CommitRequest& request, const ListReader& lists,
                                  FolderState& folder, CommitResult& result)
@@ -394,7 +388,7 @@ class KvMetadataStore final : public MetadataStore {
     }
     result.outcomes = std::move(plan.outcomes);
     result.head_version = info.head_version;
-    RememberBatch(request, result, batch);
+    RememberBatch(request, result, options_.batches_remembered, batch);
     const absl::Status written = kv_->Write(batch, /*synced=*/writes > 0);
     if (!written.ok()) {
       // A full disk is a pause: nobody was told of these versions, and they are not given out
@@ -449,18 +443,6 @@ class KvMetadataStore final : public MetadataStore {
     info.head_version = last;
     batch.Put(keys::kFolders, keys::Folder(request.folder), records::Encode(info));
     return committed;
-  }
-
-  void RememberBatch(const CommitRequest& request, const CommitResult& result, KvBatch& batch) {
-    batch.Put(keys::kBatches, keys::Batch(request.folder, request.agent_id, request.batch),
-              records::Encode(result, request.changes));
-    std::string number;
-    AppendBigEndian64(number, request.batch);
-    batch.Put(keys::kBatches, keys::LastBatch(request.folder, request.agent_id), number);
-    if (request.batch > options_.batches_remembered) {
-      batch.Delete(keys::kBatches, keys::Batch(request.folder, request.agent_id,
-                                               request.batch - options_.batches_remembered));
-    }
   }
 
   KvStore* const kv_;

@@ -37,6 +37,9 @@ struct FolderInfo {
   int64_t created_at_ns = 0;
   // Ignore rules that hold for all agents, as the text of a .syncignore file; null: none.
   std::shared_ptr<const std::string> rules;
+  // The head when an agent was last forgotten: one without a row that has seen no more than this
+  // may be it. 0: none ever was.
+  uint64_t forgotten_through = 0;
 };
 
 enum class RejectReason : uint8_t {
@@ -88,6 +91,7 @@ struct AgentRecord {
   Cursor cursor;
   int64_t last_seen_ns = 0;
   uint64_t had_version = 0;  // the highest that `cursor` ever was; kept by the store
+  int64_t absent_ns = 0;     // how long the server ran without it since it was last seen
 };
 
 // A conflict that an agent reported.
@@ -103,6 +107,12 @@ struct ConflictRecord {
 struct ConflictNews {
   std::vector<ConflictRecord> held;     // new, or with another side than before
   std::vector<ConflictRecord> settled;  // reported before, and not any more
+};
+
+// What went with an agent.
+struct ForgottenAgent {
+  AgentRecord agent;
+  std::vector<ConflictRecord> settled;  // what it held
 };
 
 // Where a page of conflicts ends.
@@ -185,10 +195,15 @@ class MetadataStore {
   virtual std::vector<Incarnation> Incarnations() = 0;  // oldest first; the last is current
   virtual std::string ServerId() = 0;                   // 16 bytes, for ever the same
 
-  virtual absl::Status PutAgent(const AgentRecord& record) = 0;  // unsynced
+  // Synced when the agent is new. Two calls for one agent must not run at once.
+  virtual absl::Status PutAgent(const AgentRecord& record) = 0;
   virtual absl::StatusOr<std::vector<AgentRecord>> ListAgents(FolderId folder) = 0;
   // NotFound: it was never put.
   virtual absl::StatusOr<AgentRecord> GetAgent(FolderId folder, const std::string& id) = 0;
+
+  // Removes the agent with all that is its, durably: its row, the answers to its batches, the
+  // conflicts that it holds. NotFound: it was never put. Not while it commits or reports.
+  virtual absl::StatusOr<ForgottenAgent> ForgetAgent(FolderId folder, const std::string& id) = 0;
 
   // Takes the place of all that this agent reported before; unsynced. The report keeps the limits
   // of the protocol. Two reports of one agent must not run at once.

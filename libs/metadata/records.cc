@@ -192,6 +192,7 @@ std::string Encode(const FolderInfo& folder) {
   stored.set_live_bytes(folder.live_bytes);
   stored.set_created_at_ns(folder.created_at_ns);
   if (folder.rules != nullptr) stored.set_rules(*folder.rules);
+  stored.set_forgotten_through(folder.forgotten_through);
   return stored.SerializeAsString();
 }
 
@@ -204,6 +205,7 @@ absl::StatusOr<FolderInfo> DecodeFolder(FolderId id, std::string_view bytes) {
   folder.live_entries = stored.live_entries();
   folder.live_bytes = stored.live_bytes();
   folder.created_at_ns = stored.created_at_ns();
+  folder.forgotten_through = stored.forgotten_through();
   if (!stored.rules().empty()) folder.rules = std::make_shared<const std::string>(stored.rules());
   return folder;
 }
@@ -279,6 +281,7 @@ std::string Encode(const AgentRecord& agent) {
   stored.set_version(agent.cursor.version);
   stored.set_last_seen_ns(agent.last_seen_ns);
   stored.set_had_version(agent.had_version);
+  stored.set_absent_ns(agent.absent_ns);
   return stored.SerializeAsString();
 }
 
@@ -292,6 +295,7 @@ absl::StatusOr<AgentRecord> DecodeAgent(FolderId folder, std::string_view id,
   agent.cursor = {stored.incarnation(), stored.version()};
   agent.last_seen_ns = stored.last_seen_ns();
   agent.had_version = std::max(stored.had_version(), stored.version());
+  agent.absent_ns = stored.absent_ns();
   return agent;
 }
 

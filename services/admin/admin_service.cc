@@ -218,17 +218,44 @@ grpc::ServerUnaryReactor* AdminService::ListAgents(grpc::CallbackServerContext* 
                                                    const v1::ListAgentsRequest* request,
                                                    v1::ListAgentsResponse* response) {
   return Answer(context, [this, request, response]() -> absl::Status {
-    std::vector<FolderInfo> folders;
-    if (request->folder().empty()) {
-      folders = dependencies_.metadata->ListFolders();
-      std::sort(folders.begin(), folders.end(),
-                [](const FolderInfo& a, const FolderInfo& b) { return a.name < b.name; });
-    } else {
-      FS_ASSIGN_OR_RETURN(FolderInfo folder, FindFolder(request->folder()));
-      folders.push_back(std::move(folder));
-    }
+    FS_ASSIGN_OR_RETURN(const std::vector<FolderInfo> folders, FindFolders(request->folder()));
     for (const FolderInfo& folder : folders) FS_RETURN_IF_ERROR(AddAgents(folder, response));
     return absl::OkStatus();
+  });
+}
+
+absl::StatusOr<std::vector<FolderInfo>> AdminService::FindFolders(const std::string& name) {
+  if (name.empty()) return dependencies_.metadata->ListFolders();
+  FS_ASSIGN_OR_RETURN(FolderInfo folder, FindFolder(name));
+  return std::vector<FolderInfo>{std::move(folder)};
+}
+
+grpc::ServerUnaryReactor* AdminService::ForgetAgent(grpc::CallbackServerContext* context,
+                                                    const v1::ForgetAgentRequest* request,
+                                                    v1::ForgetAgentResponse* response) {
+  return Answer(context, [this, request, response]() -> absl::Status {
+    const std::optional<std::string> id = HexDecode(request->agent_id());
+    if (!id.has_value() || !ValidateAgentId(*id).ok()) {
+      return InvalidArgument("agent_id: expected the {} hex digits that ListAgents says",
+                             2 * kAgentIdBytes);
+    }
+    FS_ASSIGN_OR_RETURN(const std::vector<FolderInfo> folders, FindFolders(request->folder()));
+    // All or none: who is connected to one of them is no agent to forget.
+    for (const FolderInfo& folder : folders) {
+      FS_RETURN_IF_ERROR(dependencies_.agents->CheckAbsent(folder, *id));
+    }
+    for (const FolderInfo& folder : folders) {
+      const absl::StatusOr<ForgottenAgent> forgotten = dependencies_.agents->Forget(folder, *id);
+      if (absl::IsNotFound(forgotten.status())) continue;
+      FS_RETURN_IF_ERROR(forgotten.status());
+      *response->add_agents() = ToView(forgotten->agent, folder);
+      response->set_conflicts(response->conflicts() +
+                              static_cast<uint32_t>(forgotten->settled.size()));
+    }
+    if (!response->agents().empty()) return absl::OkStatus();
+    return request->folder().empty()
+               ? NotFound("no folder of this server has an agent {}", request->agent_id())
+               : NotFound("folder \"{}\" has no agent {}", request->folder(), request->agent_id());
   });
 }
 

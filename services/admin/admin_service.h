@@ -14,6 +14,7 @@
 #include "libs/fanout/hub.h"
 #include "libs/metadata/metadata_store.h"
 #include "libs/telemetry/log.h"
+#include "services/sync/agent_registry.h"
 #include "services/sync/conflict_observers.h"
 #include "services/sync/sessions.h"
 
@@ -24,6 +25,7 @@ struct AdminDependencies {
   MetadataStore* metadata = nullptr;
   Hub* hub = nullptr;
   Sessions* sessions = nullptr;
+  AgentRegistry* agents = nullptr;
   ConflictObservers* conflicts = nullptr;
   Executor* executor = nullptr;  // for all that may block
   const Clock* clock = nullptr;
@@ -65,6 +67,9 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* ListAgents(grpc::CallbackServerContext* context,
                                        const v1::ListAgentsRequest* request,
                                        v1::ListAgentsResponse* response) override;
+  grpc::ServerUnaryReactor* ForgetAgent(grpc::CallbackServerContext* context,
+                                        const v1::ForgetAgentRequest* request,
+                                        v1::ForgetAgentResponse* response) override;
   grpc::ServerUnaryReactor* ListConflicts(grpc::CallbackServerContext* context,
                                           const v1::ListConflictsRequest* request,
                                           v1::ListConflictsResponse* response) override;
@@ -76,6 +81,8 @@ class AdminService final : public v1::AdminService::CallbackService {
                                    std::function<absl::Status()> work);
   absl::StatusOr<FolderInfo> FindFolder(const std::string& name);
   size_t ConnectedAgents(FolderId folder);
+  // One folder, or all by name when `name` is empty.
+  absl::StatusOr<std::vector<FolderInfo>> FindFolders(const std::string& name);
   absl::Status AddAgents(const FolderInfo& folder, v1::ListAgentsResponse* response);
   absl::Status FillEntries(const v1::ListEntriesRequest& request,
                            v1::ListEntriesResponse* response);

@@ -68,6 +68,17 @@ size_t Sessions::Count() const {
   return slots_.size();
 }
 
+bool Sessions::Has(uint64_t key) const {
+  absl::MutexLock lock(&mutex_);
+  return slots_.contains(key);
+}
+
+bool Sessions::IsConnected(FolderId folder, const std::string& agent_id) const {
+  absl::MutexLock lock(&mutex_);
+  const auto newest = by_agent_.find({folder, agent_id});
+  return newest != by_agent_.end() && slots_.contains(newest->second);
+}
+
 void Sessions::ForEachControl(const std::function<void(SessionControl&)>& visit) {
   ForEachControl(0, visit);
 }

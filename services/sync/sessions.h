@@ -63,6 +63,9 @@ class Sessions {
   // Of one folder; 0: of all.
   std::vector<SessionInfo> List(FolderId folder) const;
   size_t Count() const;
+  // This session was opened, and neither replaced nor closed.
+  bool Has(uint64_t key) const;
+  bool IsConnected(FolderId folder, const std::string& agent_id) const;
   // Calls `visit` for the stream of each session there is now.
   void ForEachControl(const std::function<void(SessionControl&)>& visit);
   // The same of one folder's.

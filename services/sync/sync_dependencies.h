@@ -11,6 +11,7 @@
 #include "libs/fanout/hub.h"
 #include "libs/metadata/metadata_store.h"
 #include "libs/telemetry/log.h"
+#include "services/sync/agent_registry.h"
 #include "services/sync/conflict_observers.h"
 #include "services/sync/sessions.h"
 #include "services/sync/sync_metrics.h"
@@ -23,6 +24,7 @@ struct SyncDependencies {
   SpaceReserve* reserve = nullptr;
   Hub* hub = nullptr;
   Sessions* sessions = nullptr;
+  AgentRegistry* agents = nullptr;
   ConflictObservers* conflicts = nullptr;
   Executor* executor = nullptr;  // for all that may block
   const Clock* clock = nullptr;

@@ -110,7 +110,7 @@ void SyncStream::Leave() {
     }
     return;
   }
-  SaveAgent(session_.applied);
+  SaveAgent();
   dependencies_->sessions->Close(session_key);
   dependencies_->log->Info("agent {} left folder {}: {}", session_.agent_name, session_.folder_name,
                            reason.ok() ? "it closed the stream" : Describe(reason));
@@ -253,6 +253,8 @@ void SyncStream::HandleMessage(JobResult& result) {
     result.status = InvalidArgument("Hello must be the first message only");
     return;
   }
+  // Whatever an agent says after Welcome, it has taken that to heart.
+  if (!request.has_hello() && std::exchange(told_to_merge_, false)) SaveAgent();
   switch (request.message_case()) {
     case v1::SyncRequest::kHello:
       result.status = HandleHello(request.hello(), result);
@@ -293,18 +295,14 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
   absl::StatusOr<FolderInfo> opened = OpenFolder(hello.folder, hello.create_folder && !observing_);
   if (observing_ && absl::IsNotFound(opened.status())) opened = FolderInfo{.name = hello.folder};
   FS_ASSIGN_OR_RETURN(const FolderInfo folder, std::move(opened));
-  FS_ASSIGN_OR_RETURN(last_batch_, dependencies_->metadata->LastBatch(folder.id, hello.agent_id));
   // Before the head is read: what is committed from here on wakes this stream.
   if (!observing_) Follow(folder.id);
   uint64_t head = 0;
   if (folder.id != 0) {
     FS_ASSIGN_OR_RETURN(head, dependencies_->metadata->PublishedHead(folder.id));
   }
-  const absl::StatusOr<AgentRecord> before =
-      dependencies_->metadata->GetAgent(folder.id, hello.agent_id);
-  if (!before.ok() && !absl::IsNotFound(before.status())) return before.status();
   const std::vector<Incarnation> rows = dependencies_->metadata->Incarnations();
-  const ResumePoint resume = FindResumePoint(hello.cursor, rows, head);
+  ResumePoint resume = FindResumePoint(hello.cursor, rows, head);
   if (!resume.known && !observing_) ReportLostHistory(hello, resume);
   session_ = SessionInfo{folder.id,
                          folder.name,
@@ -314,6 +312,13 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
                          address_,
                          resume.known ? hello.cursor : Cursor{},
                          dependencies_->clock->Now()};
+  FS_ASSIGN_OR_RETURN(const AgentRegistry::Known known, EnterFolder());
+  if (known.forgotten) {
+    session_.applied = Cursor{};
+    resume.after = 0;
+    told_to_merge_ = true;
+  }
+  FS_ASSIGN_OR_RETURN(last_batch_, dependencies_->metadata->LastBatch(folder.id, hello.agent_id));
   feed_.emplace(dependencies_->metadata, dependencies_->chunks,
                 ChangeFeed::Options{.folder = folder.id,
                                     .agent_id = hello.agent_id,
@@ -328,31 +333,38 @@ absl::Status SyncStream::HandleHello(const v1::Hello& message, JobResult& result
   welcome->set_head_version(head);
   welcome->set_cursor_known(resume.known);
   welcome->set_last_batch(last_batch_);
-  welcome->set_had_version(before.ok() ? before->had_version : 0);
+  welcome->set_had_version(known.had_version);
+  welcome->set_forgotten(known.forgotten);
   welcome->set_observing(observing_);
-  const auto rules = folder.rules;
+  // Read after the session was opened: who replaces them from now on tells it.
+  auto rules = folder.rules;
+  if (!observing_) {
+    FS_ASSIGN_OR_RETURN(const FolderInfo now, dependencies_->metadata->GetFolder(folder.id));
+    rules = now.rules;
+  }
   welcome->mutable_rules()->set_ignore(rules == nullptr ? "" : *rules);
   dependencies_->log->Info("agent {} ({}) {} folder {} from {}, at version {} of {}",
                            hello.agent_name, HexEncode(hello.agent_id),
                            observing_ ? "looks at" : "connected to", folder.name, address_,
                            resume.after, head);
-  uint64_t key = 0;
-  if (!observing_) {
-    SaveAgent(session_.applied);
-    key = dependencies_->sessions->Open(session_, weak_from_this());
-    // Replaced before anybody could tell this session.
-    FS_ASSIGN_OR_RETURN(const FolderInfo now, dependencies_->metadata->GetFolder(folder.id));
-    if (now.rules != rules) {
-      result.outgoing.emplace_back().message.mutable_notice()->mutable_rules()->set_ignore(
-          now.rules == nullptr ? "" : *now.rules);
-    }
-  }
   result.hears_upcoming = hello.upcoming && !observing_;
   absl::MutexLock lock(&mutex_);
-  session_key_ = key;
   head_ = std::max(head_, head);
   welcomed_ = true;
   return absl::OkStatus();
+}
+
+// From here on the agent is one of the folder's, unless it only looks.
+absl::StatusOr<AgentRegistry::Known> SyncStream::EnterFolder() {
+  if (observing_) {
+    return dependencies_->agents->Look(session_.folder, session_.agent_id, session_.applied);
+  }
+  FS_ASSIGN_OR_RETURN(const AgentRegistry::Known known,
+                      dependencies_->agents->Admit(session_, weak_from_this()));
+  saved_at_ = dependencies_->clock->Now();
+  absl::MutexLock lock(&mutex_);
+  session_key_ = known.session_key;
+  return known;
 }
 
 void SyncStream::ReportLostHistory(const HelloFields& hello, const ResumePoint& resume) {
@@ -410,7 +422,7 @@ absl::Status SyncStream::HandleApplied(const v1::Applied& message) {
     key = session_key_;
   }
   dependencies_->sessions->SetApplied(key, session_.applied, session_.last_seen);
-  if (session_.last_seen - saved_at_ >= kSaveInterval) SaveAgent(session_.applied);
+  if (session_.last_seen - saved_at_ >= kSaveInterval) SaveAgent();
   return absl::OkStatus();
 }
 
@@ -429,12 +441,15 @@ absl::Status SyncStream::HandleConflicts(const v1::HeldConflicts& message, JobRe
   return absl::OkStatus();
 }
 
-void SyncStream::SaveAgent(const Cursor& applied) {
+void SyncStream::SaveAgent() {
+  if (told_to_merge_) return;
   saved_at_ = dependencies_->clock->Now();
-  const absl::Status saved =
-      dependencies_->metadata->PutAgent({session_.agent_id, session_.agent_name, session_.folder,
-                                         applied, absl::ToUnixNanos(saved_at_)});
-  if (!saved.ok()) {
+  uint64_t key = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    key = session_key_;
+  }
+  if (absl::Status saved = dependencies_->agents->Note(key, session_); !saved.ok()) {
     dependencies_->log->Warn("agent {}: its cursor was not saved: {}", session_.agent_name,
                              Describe(saved));
   }

@@ -85,7 +85,8 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   absl::StatusOr<FolderInfo> OpenFolder(const std::string& name, bool create);
   void Follow(FolderId folder);
   void ReportLostHistory(const HelloFields& hello, const ResumePoint& resume);
-  void SaveAgent(const Cursor& applied);
+  absl::StatusOr<AgentRegistry::Known> EnterFolder() ABSL_LOCKS_EXCLUDED(mutex_);
+  void SaveAgent() ABSL_LOCKS_EXCLUDED(mutex_);
   // The stream's end, once it is done and no job runs; on the executor.
   void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -99,6 +100,8 @@ class SyncStream final : public grpc::ServerBidiReactor<v1::SyncRequest, v1::Syn
   SessionInfo session_;
   bool observing_ = false;
   uint64_t last_batch_ = 0;  // when the stream began
+  // The agent was forgotten, and may not know it yet.
+  bool told_to_merge_ = false;
   absl::Time saved_at_ = absl::InfinitePast();
 
   absl::Mutex mutex_;

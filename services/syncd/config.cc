@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <ostream>
 
+#include "absl/strings/numbers.h"
 #include "libs/base/status.h"
 #include "libs/base/version.h"
 
@@ -13,6 +14,7 @@ namespace filesync {
 namespace {
 
 constexpr int kUsageError = 2;
+constexpr absl::Duration kLongestAbsence = absl::Hours(24 * 36'500);
 constexpr char kSystemData[] = "/var/lib/filesync";
 
 std::string DefaultData() {
@@ -29,7 +31,23 @@ struct Texts {
   std::string data = DefaultData();
   std::string http = "127.0.0.1:9464";
   std::string log_level = "info";
+  std::string forget_agents_after = "400d";
 };
+
+// Days ("400d"), or hours, minutes and seconds ("36h", "1h30m").
+absl::StatusOr<absl::Duration> ParseAbsence(const std::string& text) {
+  if (text == "never") return absl::InfiniteDuration();
+  absl::Duration parsed;
+  uint32_t days = 0;
+  if (text.ends_with('d') && absl::SimpleAtoi(text.substr(0, text.size() - 1), &days)) {
+    parsed = absl::Hours(24) * days;
+  } else if (!absl::ParseDuration(text, &parsed)) {
+    parsed = absl::ZeroDuration();
+  }
+  if (parsed >= absl::Seconds(1) && parsed <= kLongestAbsence) return parsed;
+  return InvalidArgument(
+      "--forget-agents-after: \"{}\" is no time of 1s to 36500d, such as 400d, 36h or never", text);
+}
 
 absl::StatusOr<ServerConfig> ToConfig(const Texts& texts) {
   ServerConfig config;
@@ -49,6 +67,7 @@ absl::StatusOr<ServerConfig> ToConfig(const Texts& texts) {
     return InvalidArgument("--log-level: \"{}\" is none of debug, info, warn, error, off",
                            texts.log_level);
   }
+  FS_ASSIGN_OR_RETURN(config.forget_agents_after, ParseAbsence(texts.forget_agents_after));
   return config;
 }
 
@@ -71,6 +90,10 @@ CommandLine ParseCommandLine(int argc, const char* const* argv, std::ostream& ou
       ->capture_default_str();
   app.add_option("--log-level", texts.log_level, "debug, info, warn, error or off")
       ->envname("SYNCD_LOG_LEVEL")
+      ->capture_default_str();
+  app.add_option("--forget-agents-after", texts.forget_agents_after,
+                 "Forget agents that were not seen for so long (400d, 36h), or never")
+      ->envname("SYNCD_FORGET_AGENTS_AFTER")
       ->capture_default_str();
   app.fallthrough();
   app.require_subcommand(0, 1);

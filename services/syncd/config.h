@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/time/time.h"
 #include "libs/telemetry/log.h"
 #include "libs/wire/channel.h"
 
@@ -15,6 +16,8 @@ struct ServerConfig {
   std::string data;                                            // directory
   std::optional<Endpoint> http = Endpoint{"127.0.0.1", 9464};  // nullopt: off
   LogLevel log_level = LogLevel::kInfo;
+  // Agents that are not seen for so long, while the server runs, are forgotten; infinite: never.
+  absl::Duration forget_agents_after = absl::Hours(24 * 400);
 };
 
 struct CommandLine {

@@ -15,7 +15,8 @@ class ConfigTest : public testing::Test {
   void SetUp() override { Clear(); }
   void TearDown() override { Clear(); }
   void Clear() {
-    for (const char* name : {"SYNCD_LISTEN", "SYNCD_DATA", "SYNCD_HTTP", "SYNCD_LOG_LEVEL"}) {
+    for (const char* name : {"SYNCD_LISTEN", "SYNCD_DATA", "SYNCD_HTTP", "SYNCD_LOG_LEVEL",
+                             "SYNCD_FORGET_AGENTS_AFTER"}) {
       unsetenv(name);
     }
   }
@@ -37,6 +38,22 @@ TEST_F(ConfigTest, DefaultsListenOnTheLoopbackOnly) {
   EXPECT_EQ(line.config.http->ToString(), "127.0.0.1:9464");
   EXPECT_EQ(line.config.log_level, LogLevel::kInfo);
   EXPECT_TRUE(line.config.data.ends_with("/filesync"));
+}
+
+TEST_F(ConfigTest, TheTimeAfterWhichAgentsAreForgotten) {
+  EXPECT_EQ(Parse({}).config.forget_agents_after, absl::Hours(24 * 400));
+  const std::pair<const char*, absl::Duration> texts[] = {{"30d", absl::Hours(24 * 30)},
+                                                          {"36h", absl::Hours(36)},
+                                                          {"1h30m", absl::Minutes(90)},
+                                                          {"2s", absl::Seconds(2)},
+                                                          {"never", absl::InfiniteDuration()}};
+  for (const auto& [text, expected] : texts) {
+    EXPECT_EQ(Parse({"--forget-agents-after", text}).config.forget_agents_after, expected) << text;
+  }
+  for (const char* wrong : {"", "0", "0d", "5", "-3h", "500ms", "40000d", "d", "inf", "soon"}) {
+    EXPECT_EQ(Parse({"--forget-agents-after", wrong}).exit_code, 2) << wrong;
+    EXPECT_NE(err_.str().find("--forget-agents-after"), std::string::npos) << err_.str();
+  }
 }
 
 TEST_F(ConfigTest, FlagsBeatTheEnvironment) {

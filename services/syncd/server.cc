@@ -25,6 +25,7 @@
 #include "services/syncd/call_metrics.h"
 #include "services/syncd/data_directory.h"
 #include "services/syncd/health_service.h"
+#include "services/syncd/housekeeping.h"
 #include "services/syncd/pulse.h"
 #include "services/syncd/server_metrics.h"
 
@@ -47,6 +48,10 @@ SpaceReserve::Disk MeasureDisk(int directory) {
   return {.free = figures.f_bavail * unit, .size = figures.f_blocks * unit};
 }
 
+// How often who is absent grows older. What it is short of an hour is lost with each stop.
+constexpr absl::Duration kShortestAging = absl::Seconds(1);
+constexpr absl::Duration kLongestAging = absl::Hours(1);
+
 constexpr absl::Duration kStopPoll = absl::Milliseconds(5);
 constexpr absl::Duration kFarewell = absl::Milliseconds(100);
 
@@ -64,6 +69,7 @@ struct SyncServer::Parts {
   void MakeServices();
   absl::Status Listen(const ServerConfig& config);
   absl::Status ListenHttp(const ServerConfig& config);
+  void KeepHouse(const ServerConfig& config);
   absl::Status Health();
   std::function<void(FolderId, const std::string&, const UpcomingPart&)> TellOthers();
   absl::Status Stop(absl::Duration spread, absl::Duration grace);
@@ -80,6 +86,7 @@ struct SyncServer::Parts {
   Hub hub;
   Sessions sessions;
   ConflictObservers conflicts;
+  std::unique_ptr<AgentRegistry> agents;
   std::unique_ptr<StagedBytes> staged;
   std::unique_ptr<SyncMetrics> sync_metrics;
   std::unique_ptr<ChunkMetrics> chunk_metrics;
@@ -93,6 +100,7 @@ struct SyncServer::Parts {
   std::unique_ptr<AdminService> admin;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<HttpServer> http;
+  std::unique_ptr<Housekeeping> housekeeping;
   int port = 0;
   std::atomic<bool> failed = false;
   bool stopped = false;
@@ -134,12 +142,15 @@ void SyncServer::Parts::MakeServices() {
   staged = std::make_unique<StagedBytes>(clock, [this] { return reserve->FreeBytes(); });
   sync_metrics = std::make_unique<SyncMetrics>(registry);
   chunk_metrics = std::make_unique<ChunkMetrics>(registry);
+  agents = std::make_unique<AgentRegistry>(
+      AgentRegistryDependencies{metadata.get(), &sessions, &conflicts, clock, log});
   sync = std::make_unique<SyncService>(
       SyncDependencies{.metadata = metadata.get(),
                        .chunks = chunks.get(),
                        .reserve = reserve.get(),
                        .hub = &hub,
                        .sessions = &sessions,
+                       .agents = agents.get(),
                        .conflicts = &conflicts,
                        .executor = sync_pool.get(),
                        .clock = clock,
@@ -158,6 +169,7 @@ void SyncServer::Parts::MakeServices() {
   admin = std::make_unique<AdminService>(AdminDependencies{.metadata = metadata.get(),
                                                            .hub = &hub,
                                                            .sessions = &sessions,
+                                                           .agents = agents.get(),
                                                            .conflicts = &conflicts,
                                                            .executor = sync_pool.get(),
                                                            .clock = clock,
@@ -218,6 +230,14 @@ absl::Status SyncServer::Parts::ListenHttp(const ServerConfig& config) {
   return absl::OkStatus();
 }
 
+void SyncServer::Parts::KeepHouse(const ServerConfig& config) {
+  const absl::Duration most = config.forget_agents_after;
+  if (most == absl::InfiniteDuration()) return;
+  housekeeping = std::make_unique<Housekeeping>(
+      std::clamp(most / 10, kShortestAging, kLongestAging),
+      [this, most](absl::Duration elapsed) { agents->Age(elapsed, most); });
+}
+
 absl::Status SyncServer::Parts::Health() {
   absl::Status status = kv->Health();
   if (!status.ok() && !failed.exchange(true)) {
@@ -245,6 +265,7 @@ absl::Status SyncServer::Parts::Stop(absl::Duration spread, absl::Duration grace
   }
   // First who asks the services, then the threads that work for them, then the store.
   http.reset();
+  housekeeping.reset();
   server.reset();
   chunk_pool.reset();
   sync_pool.reset();
@@ -271,6 +292,7 @@ absl::StatusOr<std::unique_ptr<SyncServer>> SyncServer::Start(const ServerConfig
   parts.MakeServices();
   FS_RETURN_IF_ERROR(parts.ListenHttp(config));
   FS_RETURN_IF_ERROR(parts.Listen(config));
+  parts.KeepHouse(config);
   parts.health->SetServing(true);
   log->Info("syncd {} serves {} from {} (server {}, incarnation {})", kVersion,
             Endpoint{config.listen.host, parts.port}.ToString(), config.data,

@@ -140,7 +140,8 @@ def metric(port, name):
 
 
 class Server:
-    def __init__(self, base, name="server", port=None, directory=None):
+    def __init__(self, base, name="server", port=None, directory=None, flags=()):
+        self.flags = flags
         self.data = os.path.join(directory or base, name + "-data")
         self.port = port or free_port()
         self.http = free_port()
@@ -155,7 +156,7 @@ class Server:
     def start(self):
         self.process = Process(
             [SYNCD, "--listen", self.address, "--data", self.data,
-             "--http", f"127.0.0.1:{self.http}"], self.log)
+             "--http", f"127.0.0.1:{self.http}", *self.flags], self.log)
         wait_until(self.ready, f"syncd is ready\n{self.process.output()}")
 
     def metric(self, name):
@@ -253,7 +254,9 @@ def snapshot(root):
         with os.scandir(directory) as items:
             for item in items:
                 relative = os.path.relpath(item.path, root)
-                if relative == STATE:
+                # Of the root, or of a file system that is mounted in it.
+                if relative == STATE or (item.name == STATE and os.path.exists(
+                        os.path.join(item.path, b"workspace"))):
                     continue
                 info = item.stat(follow_symlinks=False)
                 if stat.S_ISDIR(info.st_mode):

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "agent/engine/state/encoding.h"
 #include "agent/engine/state/state.h"
 #include "agent/engine/state/statement.h"
 #include "libs/base/coding.h"
@@ -14,9 +15,8 @@ namespace {
 
 // Set where devices are kept by number still.
 constexpr char kDevicesKey[] = "devices";
-// The root as older versions noted it: its id, its device, its inode.
+// Where a root's device stands in its older key, after the marker's id.
 constexpr size_t kRootIdBytes = 16;
-constexpr size_t kOlderRootKey = kRootIdBytes + 8 + 8;
 
 }  // namespace
 
@@ -43,7 +43,7 @@ absl::Status State::UseFileSystems(std::unique_ptr<FileSystems> file_systems) {
     if (code != SQLITE_DONE) return Error("cannot read bases");
   }
   // The root was on this one, whatever its number is by now.
-  const bool known = root.has_value() && root->size() == kOlderRootKey;
+  const bool known = root.has_value() && root->size() == kOlderRootKeyBytes;
   const uint64_t of_root = known ? ReadBigEndian64(root->data() + kRootIdBytes) : 0;
   for (const uint64_t number : numbers) {
     const uint64_t name = known && number == of_root ? 0 : file_systems_->ToStored(number);

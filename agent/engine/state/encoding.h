@@ -13,6 +13,9 @@
 
 namespace filesync {
 
+// How long the root's key in a state of before 0.3 is: the marker's id, the device, the inode.
+inline constexpr size_t kOlderRootKeyBytes = 16 + 8 + 8;
+
 std::string EncodeContent(const Content& content);
 absl::StatusOr<Content> DecodeContent(std::string_view bytes);
 
