@@ -7,6 +7,7 @@
 
 #include "agent/engine/commit_round.h"
 #include "agent/engine/host_stops.h"
+#include "agent/engine/mounts_below.h"
 #include "agent/engine/scanner.h"
 #include "agent/engine/shelf.h"
 #include "libs/base/status.h"
@@ -114,7 +115,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->ClearFailure(path);
     return;
   }
-  if (absl::Status proven = ProveSameFileSystem(situation); !proven.ok()) {
+  if (absl::Status proven = ProveItIsSo(situation); !proven.ok()) {
     context_->Release(path);
     context_->Fail(path, proven);
     return;
@@ -183,6 +184,14 @@ void CommitFlow::PutAway(const RelPath& path) {
   SettleHere(path, shelved);
 }
 
+// A tree that looks deleted or replaced may have been unmounted, or covered by a mount.
+absl::Status CommitFlow::ProveItIsSo(const Situation& situation) const {
+  if (!situation.base.has_value()) return absl::OkStatus();
+  if (situation.is_directory()) return ProveSameFileSystem(*context_, situation.path);
+  if (!situation.absent()) return absl::OkStatus();
+  return ProveSameFileSystem(*context_, situation.path.Parent());
+}
+
 // A file with several names was changed by one of them, which tells nobody of the others.
 void CommitFlow::LookAtOtherNames(const LocalEntry& file) {
   const Fingerprint& now = file.fingerprint;
@@ -192,29 +201,6 @@ void CommitFlow::LookAtOtherNames(const LocalEntry& file) {
   for (const BaseRow& row : *rows) {
     if (row.entry.path != file.path && row.fingerprint != now) context_->Dirty(row.entry.path);
   }
-}
-
-// A mount that came or went makes a tree look deleted or replaced. What it looks like is believed
-// only on the device that it was on when it was last in step.
-absl::Status CommitFlow::ProveSameFileSystem(const Situation& situation) {
-  static constexpr char kWhy[] =
-      "another file system is mounted here, or a mount that was here is gone";
-  if (!situation.base.has_value()) return absl::OkStatus();
-  if (situation.is_directory() && situation.base->entry.type == EntryType::kDirectory) {
-    const bool same = situation.look.entry.fingerprint.device == situation.base->fingerprint.device;
-    return same ? absl::OkStatus() : FailedPrecondition("{}", kWhy);
-  }
-  if (!situation.absent()) return absl::OkStatus();
-  for (RelPath above = situation.path.Parent(); !above.IsRoot(); above = above.Parent()) {
-    const Look look = context_->location->LookAt(above);
-    if (look.presence == Look::Presence::kUnknown) return look.why;
-    if (look.presence == Look::Presence::kAbsent) continue;
-    FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, context_->state->GetBase(above));
-    const bool moved = base.has_value() && look.entry.type == LocalType::kDirectory &&
-                       base->fingerprint.device != look.entry.fingerprint.device;
-    return moved ? FailedPrecondition("{} ({})", kWhy, above.ForPeople()) : absl::OkStatus();
-  }
-  return absl::OkStatus();
 }
 
 void CommitFlow::Read(RoundPtr round) {

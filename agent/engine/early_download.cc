@@ -99,7 +99,7 @@ bool EarlyDownload::Begin(const Key& key, const UpcomingPart& part) {
   if (files_.size() >= kMostFiles) return false;
   // Nothing is reserved, as it may never be committed; and what is sure to come has as much room.
   absl::StatusOr<std::unique_ptr<StagedFile>> staged =
-      context_->location->StageSparse(2 * part.size);
+      context_->location->StageSparse(part.path, 2 * part.size);
   if (!staged.ok()) return false;
   File& file = files_[key];
   file.path = part.path;

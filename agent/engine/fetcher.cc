@@ -151,7 +151,9 @@ class Fetcher::Assembly {
   absl::Status Stage(uint64_t data) {
     Location& location = *context_->location;
     const auto stage = [&] {
-      return data == item_->entry.content.size ? location.Stage(data) : location.StageSparse(data);
+      const RelPath& path = item_->entry.path;
+      return data == item_->entry.content.size ? location.Stage(path, data)
+                                               : location.StageSparse(path, data);
     };
     absl::StatusOr<std::unique_ptr<StagedFile>> staged = stage();
     // What was committed goes before what was not.
@@ -261,7 +263,8 @@ absl::Status Fetcher::StageWithoutContent(FolderId folder, const InlineChunks& i
   if (item.looks_decide) {
     FS_ASSIGN_OR_RETURN(item.looks, LookAtFirst(folder, inline_chunks, item));
   }
-  FS_ASSIGN_OR_RETURN(item.staged, context_->location->Stage(item.entry.content.size));
+  FS_ASSIGN_OR_RETURN(item.staged,
+                      context_->location->Stage(item.entry.path, item.entry.content.size));
   item.loss = item.staged->SetAttributes(item.entry.attributes);
   return item.staged->SetMetadata(item.entry.mode, item.entry.mtime_ns);
 }

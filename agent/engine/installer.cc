@@ -1,6 +1,7 @@
 #include "agent/engine/installer.h"
 
 #include "agent/engine/local_attributes.h"
+#include "agent/engine/mounts_below.h"
 #include "libs/base/status.h"
 
 namespace filesync {
@@ -71,6 +72,7 @@ absl::Status Installer::PutAside(const LocalEntry& local) {
 absl::Status Installer::EnsureParent(const RelPath& path) {
   const RelPath parent = path.Parent();
   if (parent.IsRoot() || parent == parent_) return absl::OkStatus();
+  FS_RETURN_IF_ERROR(ProveSameFileSystem(*context_, parent));
   const Look look = context_->location->LookAt(parent);
   if (look.presence == Look::Presence::kUnknown) return look.why;
   if (look.presence == Look::Presence::kPresent) {

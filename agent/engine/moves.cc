@@ -4,6 +4,7 @@
 #include <map>
 
 #include "agent/engine/local_attributes.h"
+#include "agent/engine/mounts_below.h"
 #include "agent/engine/rename_follow.h"
 #include "agent/engine/scanner.h"
 #include "libs/base/status.h"
@@ -46,6 +47,7 @@ class MoveApplier {
     if (context_.location->LookAt(path).presence != Look::Presence::kAbsent) return false;
     FS_ASSIGN_OR_RETURN(const std::optional<BaseRow> base, context_.state->GetBase(path));
     if (base.has_value()) return false;
+    if (!ProveSameFileSystem(context_, path.Parent()).ok()) return false;
     return HaveDirectory(path.Parent());
   }
 

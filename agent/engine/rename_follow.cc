@@ -1,5 +1,7 @@
 #include "agent/engine/rename_follow.h"
 
+#include "agent/engine/mounts_below.h"
+
 #include <algorithm>
 
 #include "libs/base/status.h"
@@ -117,6 +119,7 @@ absl::StatusOr<RenameFollower::Answer> RenameFollower::Move(const Situation& sit
                                                      parent.entry.type == LocalType::kDirectory);
     // It is made when what is in it is applied, which is at hand.
     if (!has_parent) return Answer::kLater;
+    FS_RETURN_IF_ERROR(ProveSameFileSystem(*context_, to.Parent()));
     moved = location.Move(situation.path, fingerprint, to);
   } else if (there.is_file() && there.LocalUnchanged() && target.applied) {
     moved = location.MoveOver(situation.path, fingerprint, to, there.look.entry.fingerprint);

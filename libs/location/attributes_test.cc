@@ -61,7 +61,7 @@ TEST_P(AttributesTest, AreSeenInEveryWay) {
 }
 
 TEST_P(AttributesTest, AStagedFileIsInstalledWithThem) {
-  const auto staged = location_->Stage(0);
+  const auto staged = location_->Stage(P("staged"), 0);
   ASSERT_TRUE((*staged)->Append("x").ok());
   Attributes wanted = With({{"user.a", "1"}, {"trusted.never", "x"}, {"user.empty", ""}});
   wanted.owner = std::make_shared<const Owner>(Owner{"", "", geteuid(), getegid()});
@@ -103,7 +103,7 @@ TEST_P(AttributesTest, WhatAnOrdinaryUserMayNotDoIsTold) {
     BecomeNobody();
     const auto location = LocalDirectory::Open(own.path(), &clock_, {true, true});
     ASSERT_TRUE(location.ok()) << Describe(location.status());
-    const auto staged = (*location)->Stage(0);
+    const auto staged = (*location)->Stage(P("staged"), 0);
     Attributes wanted = With({{"user.a", "1"}, {"security.capability", "nonsense"}});
     wanted.owner = std::make_shared<const Owner>(Owner{"", "", 0, 0});
     const AttributeLoss loss = (*staged)->SetAttributes(wanted);

@@ -10,6 +10,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/location/posix_stat.h"
+#include "libs/location/workspaces.h"
 
 namespace filesync {
 namespace {
@@ -51,6 +52,8 @@ absl::StatusOr<Listing> ReadDirectory(UniqueFd fd, const RelPath& directory,
       if (IsSyncedItself(handle)) {
         return FailedPrecondition("it is a synced directory itself; sync one of them only");
       }
+      // Of this agent, or of another one for the same mount.
+      if (HoldsWorkspace(handle)) continue;
     }
     absl::StatusOr<RelPath> path = directory.Child(name);
     if (!path.ok()) {

@@ -58,11 +58,13 @@ class ExactNames final : public LocalDirectory {
   absl::StatusOr<std::unique_ptr<LocalFile>> Open(const RelPath& path) override {
     return inner_->Open(path);
   }
-  absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) override {
-    return inner_->Stage(size_hint);
+  absl::StatusOr<std::unique_ptr<StagedFile>> Stage(const RelPath& path,
+                                                    uint64_t size_hint) override {
+    return inner_->Stage(path, size_hint);
   }
-  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) override {
-    return inner_->StageSparse(data_bytes);
+  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(const RelPath& path,
+                                                          uint64_t data_bytes) override {
+    return inner_->StageSparse(path, data_bytes);
   }
   absl::Status SyncStaged(std::span<StagedFile* const> files) override {
     return inner_->SyncStaged(files);

@@ -111,16 +111,18 @@ absl::StatusOr<std::unique_ptr<LocalFile>> FaultyLocation::Open(const RelPath& p
   return std::unique_ptr<LocalFile>(std::make_unique<FaultyFile>(std::move(file), path, &fault_));
 }
 
-absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::Stage(uint64_t size_hint) {
-  FS_RETURN_IF_ERROR(fault_("Stage", RelPath()));
-  FS_ASSIGN_OR_RETURN(std::unique_ptr<StagedFile> staged, inner_->Stage(size_hint));
+absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::Stage(const RelPath& path,
+                                                                  uint64_t size_hint) {
+  FS_RETURN_IF_ERROR(fault_("Stage", path));
+  FS_ASSIGN_OR_RETURN(std::unique_ptr<StagedFile> staged, inner_->Stage(path, size_hint));
   return std::unique_ptr<StagedFile>(
       std::make_unique<FaultyStagedFile>(std::move(staged), &fault_));
 }
 
-absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::StageSparse(uint64_t data_bytes) {
-  FS_RETURN_IF_ERROR(fault_("Stage", RelPath()));
-  FS_ASSIGN_OR_RETURN(std::unique_ptr<StagedFile> staged, inner_->StageSparse(data_bytes));
+absl::StatusOr<std::unique_ptr<StagedFile>> FaultyLocation::StageSparse(const RelPath& path,
+                                                                        uint64_t data_bytes) {
+  FS_RETURN_IF_ERROR(fault_("Stage", path));
+  FS_ASSIGN_OR_RETURN(std::unique_ptr<StagedFile> staged, inner_->StageSparse(path, data_bytes));
   return std::unique_ptr<StagedFile>(
       std::make_unique<FaultyStagedFile>(std::move(staged), &fault_));
 }

@@ -39,8 +39,10 @@ class FaultyLocation final : public LocalDirectory {
   Look LookAt(const RelPath& path) override;
   absl::StatusOr<Listing> List(const RelPath& directory) override;
   absl::StatusOr<std::unique_ptr<LocalFile>> Open(const RelPath& path) override;
-  absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) override;
-  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) override;
+  absl::StatusOr<std::unique_ptr<StagedFile>> Stage(const RelPath& path,
+                                                    uint64_t size_hint) override;
+  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(const RelPath& path,
+                                                          uint64_t data_bytes) override;
   absl::Status SyncStaged(std::span<StagedFile* const> files) override;
   absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                           const std::optional<Fingerprint>& expected) override;

@@ -34,7 +34,7 @@ class FaultyLocationTest : public testing::Test {
     count(location_.CheckRoot());
     count(location_.List(root).status());
     Fingerprint fingerprint;
-    if (auto staged = location_.Stage(0); count(staged.status())) {
+    if (auto staged = location_.Stage(P("staged"), 0); count(staged.status())) {
       count((*staged)->Append("x"));
       count((*staged)->SetMetadata(0644, 1));
       StagedFile* const files[] = {staged->get()};

@@ -29,9 +29,10 @@ bool KernelHasFineGrainedTimes(int root) {
 
 // File systems of that kind may still keep whole seconds (small inodes, old drivers), so it is
 // tried as well.
-bool EachWriteHasItsTime(int tmp) {
+bool EachWriteHasItsTime(const WorkspacePtr& workspace) {
   constexpr int kTries = 8;
-  const absl::StatusOr<std::unique_ptr<PosixStagedFile>> file = PosixStagedFile::Create(tmp, 0);
+  const absl::StatusOr<std::unique_ptr<PosixStagedFile>> file =
+      PosixStagedFile::Create(workspace, 0);
   if (!file.ok()) return false;
   int64_t last = 0;
   for (int i = 0; i < kTries; ++i) {
@@ -45,8 +46,8 @@ bool EachWriteHasItsTime(int tmp) {
 
 }  // namespace
 
-bool TellsWritesApart(int root, int tmp) {
-  return KernelHasFineGrainedTimes(root) && EachWriteHasItsTime(tmp);
+bool TellsWritesApart(int root, const WorkspacePtr& workspace) {
+  return KernelHasFineGrainedTimes(root) && EachWriteHasItsTime(workspace);
 }
 
 }  // namespace filesync

@@ -19,10 +19,10 @@
 #include "libs/location/file_times.h"
 #include "libs/location/inotify_watcher.h"
 #include "libs/location/local_root.h"
-#include "libs/location/placement.h"
 #include "libs/location/posix_file.h"
 #include "libs/location/posix_stat.h"
 #include "libs/location/trash.h"
+#include "libs/location/workspaces.h"
 #include "libs/location/writable_moment.h"
 
 namespace filesync {
@@ -30,7 +30,6 @@ namespace {
 
 constexpr char kTmp[] = "tmp";
 constexpr char kTrash[] = "trash";
-constexpr uint64_t kStatBlock = 512;  // what stat counts blocks in
 // From this many on, one syncfs costs less than an fsync each.
 constexpr size_t kSyncAllFrom = 16;
 // FAT keeps times in steps of two seconds.
@@ -61,18 +60,18 @@ bool ProvesAbsence(const absl::Status& status) {
 class PosixDirectory final : public LocalDirectory {
  public:
   PosixDirectory(std::string path, const Clock* clock, UniqueFd root, UniqueFd state, UniqueFd tmp,
-                 UniqueFd trash, UniqueFd lock, RootIdentity identity, Preserve preserve)
+                 UniqueFd trash, UniqueFd lock, RootIdentity identity, Preserve preserve,
+                 bool shared)
       : path_(std::move(path)),
         clock_(clock),
         root_(std::move(root)),
         state_(std::move(state)),
-        tmp_(std::move(tmp)),
-        trash_(std::move(trash)),
         lock_(std::move(lock)),
-        placement_(clock, tmp_.get(), trash_.get()),
+        workspaces_(clock, root_.get(), state_.get(), std::move(tmp), std::move(trash),
+                    {.path = path_, .shared = shared}),
         identity_(std::move(identity)),
         attributes_(preserve),
-        fine_grained_(TellsWritesApart(root_.get(), tmp_.get())) {}
+        fine_grained_(TellsWritesApart(root_.get(), workspaces_.own())) {}
 
   const std::string& description() const override { return path_; }
   const RootIdentity& identity() const override { return identity_; }
@@ -122,22 +121,18 @@ class PosixDirectory final : public LocalDirectory {
     return NewPosixFile(std::move(fd), root_.get(), path, &attributes_);
   }
 
-  absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) override {
-    FS_ASSIGN_OR_RETURN(
-        std::unique_ptr<PosixStagedFile> staged,
-        PosixStagedFile::Create(tmp_.get(), size_hint, /*sparse=*/false, &attributes_));
-    return std::unique_ptr<StagedFile>(std::move(staged));
+  absl::StatusOr<std::unique_ptr<StagedFile>> Stage(const RelPath& path,
+                                                    uint64_t size_hint) override {
+    return StageNear(path, size_hint, /*sparse=*/false);
   }
 
-  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) override {
-    FS_ASSIGN_OR_RETURN(
-        std::unique_ptr<PosixStagedFile> staged,
-        PosixStagedFile::Create(tmp_.get(), data_bytes, /*sparse=*/true, &attributes_));
-    return std::unique_ptr<StagedFile>(std::move(staged));
+  absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(const RelPath& path,
+                                                          uint64_t data_bytes) override {
+    return StageNear(path, data_bytes, /*sparse=*/true);
   }
 
   absl::Status SyncStaged(std::span<StagedFile* const> files) override {
-    if (files.size() >= kSyncAllFrom) return SyncAll();
+    if (files.size() >= kSyncAllFrom) return workspaces_.SyncAll();
     for (StagedFile* file : files) {
       if (fsync(static_cast<PosixStagedFile*>(file)->fd()) != 0) {
         return ErrnoStatus(errno, "fsync");
@@ -151,10 +146,15 @@ class PosixDirectory final : public LocalDirectory {
     auto& file = static_cast<PosixStagedFile&>(staged);
     const PutsIntoTrash puts(this, expected.has_value());
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
+    FS_ASSIGN_OR_RETURN(const WorkspacePtr workspace, workspaces_.For(parent.get(), path.Parent()));
+    if (workspace->where() != file.workspace().where()) {
+      return FailedPrecondition("it was made for another file system");
+    }
+    const Placement& placement = workspace->placement();
     const std::string name(path.Name());
     FS_ASSIGN_OR_RETURN(ApplyResult result, ChangeWhatIsIn({parent.get()}, [&] {
-                          return placement_.Install(file.name(), file.fd(), parent.get(), name,
-                                                    expected);
+                          return placement.Install(file.name(), file.fd(), parent.get(), name,
+                                                   expected);
                         }));
     if (result.kind != ApplyKind::kApplied) return result;
     AddAttributes(file.fd(), result);
@@ -166,29 +166,34 @@ class PosixDirectory final : public LocalDirectory {
                                              int64_t mtime_ns,
                                              const std::optional<Fingerprint>& expected) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
+    FS_ASSIGN_OR_RETURN(const WorkspacePtr workspace, workspaces_.For(parent.get(), path.Parent()));
+    const Placement& placement = workspace->placement();
+    const int tmp = workspace->tmp();
     const std::string name = HexEncode(RandomBytes(12));
-    if (symlinkat(target.c_str(), tmp_.get(), name.c_str()) != 0) {
+    if (symlinkat(target.c_str(), tmp, name.c_str()) != 0) {
       return ErrnoStatus(errno, "symlink");
     }
     absl::StatusOr<ApplyResult> result = [&]() -> absl::StatusOr<ApplyResult> {
-      FS_ASSIGN_OR_RETURN(const UniqueFd link, OpenBeneath(tmp_.get(), name, O_PATH | O_NOFOLLOW));
+      FS_ASSIGN_OR_RETURN(const UniqueFd link, OpenBeneath(tmp, name, O_PATH | O_NOFOLLOW));
       FS_RETURN_IF_ERROR(SetModificationTime(link.get(), mtime_ns));
       const PutsIntoTrash puts(this, expected.has_value());
       const std::string to(path.Name());
       FS_ASSIGN_OR_RETURN(ApplyResult installed, ChangeWhatIsIn({parent.get()}, [&] {
-                            return placement_.Install(name, link.get(), parent.get(), to, expected);
+                            return placement.Install(name, link.get(), parent.get(), to, expected);
                           }));
       if (installed.kind == ApplyKind::kApplied) AddAttributes(link.get(), installed);
       return installed;
     }();
     if (!result.ok() || result->kind != ApplyKind::kApplied) {
-      unlinkat(tmp_.get(), name.c_str(), 0);
+      unlinkat(tmp, name.c_str(), 0);
     }
     return result;
   }
 
   absl::StatusOr<ApplyResult> MakeDirectory(const RelPath& path, uint32_t mode) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
+    // So that SyncAll knows of its file system.
+    FS_RETURN_IF_ERROR(workspaces_.For(parent.get(), path.Parent()).status());
     const std::string name(path.Name());
     FS_ASSIGN_OR_RETURN(const UniqueFd fd, ChangeWhatIsIn({parent.get()}, [&] {
                           return MakeOrOpen(parent.get(), name);
@@ -257,9 +262,11 @@ class PosixDirectory final : public LocalDirectory {
       if (ProvesAbsence(parent.status())) return NothingThere();
       return parent.status();
     }
+    FS_ASSIGN_OR_RETURN(const WorkspacePtr workspace,
+                        workspaces_.For(parent->get(), path.Parent()));
     const PutsIntoTrash puts(this, /*counts=*/true);
     return ChangeWhatIsIn({parent->get()}, [&] {
-      return placement_.Remove(parent->get(), std::string(path.Name()), expected);
+      return workspace->placement().Remove(parent->get(), std::string(path.Name()), expected);
     });
   }
 
@@ -267,14 +274,16 @@ class PosixDirectory final : public LocalDirectory {
                                    const RelPath& to) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
     FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
+    FS_ASSIGN_OR_RETURN(const WorkspacePtr workspace,
+                        workspaces_.For(to_parent.get(), to.Parent()));
     const PutsIntoTrash puts(this, /*counts=*/false);
     // A directory that gets another parent is written to.
     const absl::StatusOr<UniqueFd> moved =
         OpenBeneath(root_.get(), from.bytes(), O_PATH | O_DIRECTORY | O_NOFOLLOW);
     const int directory = moved.ok() ? moved->get() : -1;
     return ChangeWhatIsIn({from_parent.get(), to_parent.get(), directory}, [&] {
-      return placement_.Move(from_parent.get(), std::string(from.Name()), expected, to_parent.get(),
-                             std::string(to.Name()));
+      return workspace->placement().Move(from_parent.get(), std::string(from.Name()), expected,
+                                         to_parent.get(), std::string(to.Name()));
     });
   }
 
@@ -282,22 +291,25 @@ class PosixDirectory final : public LocalDirectory {
                                        const RelPath& to, const Fingerprint& replaced) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd from_parent, OpenParent(from));
     FS_ASSIGN_OR_RETURN(const UniqueFd to_parent, OpenParent(to));
+    FS_ASSIGN_OR_RETURN(const WorkspacePtr workspace,
+                        workspaces_.For(to_parent.get(), to.Parent()));
+    const PutsIntoTrash puts(this, /*counts=*/true);
     return ChangeWhatIsIn({from_parent.get(), to_parent.get()}, [&] {
-      return placement_.MoveOver(from_parent.get(), std::string(from.Name()), expected,
-                                 to_parent.get(), std::string(to.Name()), replaced);
+      return workspace->placement().MoveOver(from_parent.get(), std::string(from.Name()), expected,
+                                             to_parent.get(), std::string(to.Name()), replaced);
     });
   }
 
   absl::Status SyncDirectories(std::span<const RelPath> directories) override {
     const std::set<RelPath> distinct(directories.begin(), directories.end());
-    if (distinct.size() >= kSyncAllFrom) return SyncAll();
+    if (distinct.size() >= kSyncAllFrom) return workspaces_.SyncAll();
     for (const RelPath& directory : distinct) {
       const absl::StatusOr<UniqueFd> fd =
           OpenBeneath(root_.get(), directory.bytes(), O_RDONLY | O_DIRECTORY);
       if (!fd.ok()) {
         // It was removed meanwhile, or may only be searched: then all of it is synced.
         if (ErrnoOf(fd.status()) == ENOENT) continue;
-        return SyncAll();
+        return workspaces_.SyncAll();
       }
       if (fsync(fd->get()) != 0) return ErrnoStatus(errno, "fsync of a directory");
     }
@@ -308,33 +320,16 @@ class PosixDirectory final : public LocalDirectory {
     return NewInotifyWatcher(root_.get());
   }
 
-  absl::Status CleanUp() override {
-    FS_ASSIGN_OR_RETURN(const std::vector<std::string> leftovers, ListState(kTmp));
-    for (const std::string& name : leftovers) {
-      // A directory is not from here.
-      if (unlinkat(tmp_.get(), name.c_str(), 0) != 0 && errno != ENOENT && errno != EISDIR) {
-        return ErrnoStatus(errno, "cannot remove a temporary file");
-      }
-    }
-    return absl::OkStatus();
-  }
+  absl::Status CleanUp() override { return workspaces_.CleanUp(); }
 
   absl::StatusOr<TrashRemoved> LimitTrash(const TrashLimits& limits) override {
-    FS_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListState(kTrash));
-    std::vector<TrashedFile> files;
-    for (const std::string& name : names) {
-      const std::optional<int64_t> put_at = TrashedAt(name);
-      const absl::StatusOr<struct stat> info = StatAt(trash_.get(), name);
-      // A directory is not from here.
-      if (!put_at.has_value() || !info.ok() || S_ISDIR(info->st_mode)) continue;
-      files.push_back({name, *put_at, ToFingerprint(*info).ctime_ns,
-                       static_cast<uint64_t>(info->st_blocks) * kStatBlock});
-    }
+    const std::vector<WorkspacePtr> workspaces = workspaces_.All();
+    FS_ASSIGN_OR_RETURN(std::vector<TrashedFile> files, ListTrash(workspaces));
     TrashRemoved removed;
     for (const TrashedFile& file : BeyondLimits(std::move(files), limits, clock_->Now())) {
       // Not while something is put there: it may go back where it came from.
       absl::MutexLock lock(&trash_mutex_);
-      if (unlinkat(trash_.get(), file.name.c_str(), 0) != 0) continue;
+      if (unlinkat(workspaces[file.place]->trash(), file.name.c_str(), 0) != 0) continue;
       ++removed.files;
       removed.bytes += file.bytes;
     }
@@ -397,22 +392,21 @@ class PosixDirectory final : public LocalDirectory {
     return absl::AbsDuration(clock_->Now() - absl::FromUnixNanos(file.ctime_ns)) < kWriterQuiet;
   }
 
-  absl::Status SyncAll() {
-    return syncfs(root_.get()) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "syncfs");
-  }
-
-  absl::StatusOr<std::vector<std::string>> ListState(const char* name) {
-    return ListNames(fmt::format("{}/{}", StateDirectoryPath(), name));
+  absl::StatusOr<std::unique_ptr<StagedFile>> StageNear(const RelPath& path, uint64_t size_hint,
+                                                        bool sparse) {
+    FS_ASSIGN_OR_RETURN(WorkspacePtr workspace, workspaces_.Near(path));
+    FS_ASSIGN_OR_RETURN(
+        std::unique_ptr<PosixStagedFile> staged,
+        PosixStagedFile::Create(std::move(workspace), size_hint, sparse, &attributes_));
+    return std::unique_ptr<StagedFile>(std::move(staged));
   }
 
   const std::string path_;
   const Clock* const clock_;
   const UniqueFd root_;
   const UniqueFd state_;
-  const UniqueFd tmp_;
-  const UniqueFd trash_;
   const UniqueFd lock_;
-  const Placement placement_;
+  Workspaces workspaces_;
   const RootIdentity identity_;
   PosixAttributes attributes_;
   // Shared by who puts into the trash, alone by who removes from it.
@@ -465,7 +459,7 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::Open(const std::
   }
   std::unique_ptr<LocalDirectory> directory = std::make_unique<PosixDirectory>(
       std::move(root.path), clock, std::move(root.fd), *std::move(state), std::move(tmp),
-      std::move(trash), std::move(lock), std::move(identity), preserve);
+      std::move(trash), std::move(lock), std::move(identity), preserve, shared);
   return folds ? WithExactNames(std::move(directory), std::move(names)) : std::move(directory);
 }
 
@@ -493,7 +487,7 @@ absl::StatusOr<std::unique_ptr<LocalDirectory>> LocalDirectory::OpenToLook(const
   }
   std::unique_ptr<LocalDirectory> directory = std::make_unique<PosixDirectory>(
       std::move(root.path), clock, std::move(root.fd), *std::move(state), UniqueFd(), UniqueFd(),
-      UniqueFd(), std::move(identity), preserve);
+      UniqueFd(), std::move(identity), preserve, shared);
   return folds ? WithExactNames(std::move(directory), std::move(names)) : std::move(directory);
 }
 

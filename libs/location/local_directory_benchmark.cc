@@ -41,7 +41,7 @@ class Tree {
     return RelPath::Parse(directory + "/file" + std::to_string(number)).value();
   }
   ApplyResult Install(const RelPath& path, const std::optional<Fingerprint>& expected) {
-    const auto staged = location_->Stage(kContent.size()).value();
+    const auto staged = location_->Stage(P("staged"), kContent.size()).value();
     if (!staged->Append(kContent).ok() || !staged->SetMetadata(0644, 1).ok()) std::abort();
     return location_->InstallFile(*staged, path, expected).value();
   }

@@ -303,13 +303,13 @@ TEST_P(LocalDirectoryTest, AStagedFileThatIsNotInstalledGoes) {
 }
 
 TEST_P(LocalDirectoryTest, WhatIsBeingStagedIsPrivate) {
-  const auto staged = location_->Stage(0);
+  const auto staged = location_->Stage(P("staged"), 0);
   ASSERT_TRUE(staged.ok());
   EXPECT_EQ(tree_.ModeOf(".syncagent/tmp/" + Tmp().front()), 0600U);
 }
 
 TEST_P(LocalDirectoryTest, StagingReservesSpace) {
-  const auto staged = location_->Stage(uint64_t{1} << 43);
+  const auto staged = location_->Stage(P("staged"), uint64_t{1} << 43);
   EXPECT_EQ(staged.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(Tmp(), IsEmpty());
 }
@@ -322,7 +322,7 @@ TEST_P(LocalDirectoryTest, AFullDiskHarmsNothing) {
     tree_.Write("file", "old");
     const std::string much(2 << 20, 'x');
     {
-      const auto staged = location_->Stage(0);
+      const auto staged = location_->Stage(P("staged"), 0);
       ASSERT_TRUE(staged.ok());
       EXPECT_EQ((*staged)->Append(much).code(), absl::StatusCode::kResourceExhausted);
     }

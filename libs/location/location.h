@@ -190,19 +190,23 @@ class Location {
   // kernel timestamps); else a stat younger than two clock ticks is racy.
   virtual bool HasFineGrainedTimes() const = 0;
 
-  // `size_hint` in bytes, to reserve space: ResourceExhausted when there is none.
-  virtual absl::StatusOr<std::unique_ptr<StagedFile>> Stage(uint64_t size_hint) = 0;
+  // A file that is to be installed at `path`, where parents may be missing still. `size_hint` in
+  // bytes, to reserve space: ResourceExhausted when there is none.
+  virtual absl::StatusOr<std::unique_ptr<StagedFile>> Stage(const RelPath& path,
+                                                            uint64_t size_hint) = 0;
   // The same for a file with large holes: there must be room for the `data_bytes` that are none,
   // but nothing is reserved.
-  virtual absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(uint64_t data_bytes) {
-    return Stage(data_bytes);
+  virtual absl::StatusOr<std::unique_ptr<StagedFile>> StageSparse(const RelPath& path,
+                                                                  uint64_t data_bytes) {
+    return Stage(path, data_bytes);
   }
   // Makes the staged files' bytes and metadata durable, grouped.
   virtual absl::Status SyncStaged(std::span<StagedFile* const> files) = 0;
 
   // Installs below: `expected` is the fingerprint that was reconciled against, nullopt when
-  // nothing may be there. Parents must exist. A replaced file goes to the trash. After kChanged
-  // the staged file may be used up: stage it again.
+  // nothing may be there. Parents must exist. A replaced file goes to the trash. After kChanged,
+  // and after FailedPrecondition, when it was staged for a path on another file system, the staged
+  // file may be used up: stage it again.
   virtual absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                                   const std::optional<Fingerprint>& expected) = 0;
   virtual absl::StatusOr<ApplyResult> InstallSymlink(
@@ -223,7 +227,8 @@ class Location {
   // Files and symlinks go to the trash; a directory must be empty (kNotEmpty). Applied when
   // nothing is there.
   virtual absl::StatusOr<ApplyResult> Remove(const RelPath& path, const Fingerprint& expected) = 0;
-  // One rename(2), of a file or a whole directory; nothing may stand at `to`.
+  // One rename(2), of a file or a whole directory; nothing may stand at `to`, and an error when it
+  // is on another file system.
   virtual absl::StatusOr<ApplyResult> Move(const RelPath& from, const Fingerprint& expected,
                                            const RelPath& to) = 0;
   // The same for a file or symlink in place of another one, `replaced`, which goes to the trash;

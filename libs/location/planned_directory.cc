@@ -193,11 +193,13 @@ absl::StatusOr<std::unique_ptr<LocalFile>> PlannedDirectory::Open(const RelPath&
       std::make_unique<MovedFile>(std::move(file), before, node.entry));
 }
 
-absl::StatusOr<std::unique_ptr<StagedFile>> PlannedDirectory::Stage(uint64_t size_hint) {
+absl::StatusOr<std::unique_ptr<StagedFile>> PlannedDirectory::Stage(const RelPath&,
+                                                                    uint64_t size_hint) {
   return std::unique_ptr<StagedFile>(std::make_unique<PlannedStaged>(size_hint));
 }
 
-absl::StatusOr<std::unique_ptr<StagedFile>> PlannedDirectory::StageSparse(uint64_t) {
+absl::StatusOr<std::unique_ptr<StagedFile>> PlannedDirectory::StageSparse(const RelPath&,
+                                                                          uint64_t) {
   return std::unique_ptr<StagedFile>(std::make_unique<PlannedStaged>(std::nullopt));
 }
 

@@ -51,7 +51,7 @@ class PlannedDirectoryTest : public testing::TestWithParam<std::string> {
   }
   ApplyKind Install(std::string_view path, uint64_t size, std::string_view bytes,
                     const std::optional<Fingerprint>& expected) {
-    const auto staged = planned_->Stage(size);
+    const auto staged = planned_->Stage(P("staged"), size);
     EXPECT_TRUE((*staged)->Append(bytes).ok());
     EXPECT_TRUE((*staged)->SetMetadata(0640, 77).ok());
     const auto result = planned_->InstallFile(**staged, P(path), expected);

@@ -130,13 +130,13 @@ NoWriters::~NoWriters() {
 }
 
 absl::StatusOr<std::unique_ptr<PosixStagedFile>> PosixStagedFile::Create(
-    int tmp_directory, uint64_t size_hint, bool sparse, PosixAttributes* attributes) {
+    WorkspacePtr workspace, uint64_t size_hint, bool sparse, PosixAttributes* attributes) {
   std::string name = HexEncode(RandomBytes(12));
-  UniqueFd fd(openat(tmp_directory, name.c_str(),
+  UniqueFd fd(openat(workspace->tmp(), name.c_str(),
                      O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.ok()) return ErrnoStatus(errno, "cannot make a temporary file");
   std::unique_ptr<PosixStagedFile> staged(
-      new PosixStagedFile(tmp_directory, std::move(name), std::move(fd), attributes));
+      new PosixStagedFile(std::move(workspace), std::move(name), std::move(fd), attributes));
   if (size_hint < kReserveFrom) return staged;
   FS_RETURN_IF_ERROR(CheckRoom(staged->fd(), size_hint));
   if (sparse) return staged;
@@ -149,7 +149,7 @@ absl::StatusOr<std::unique_ptr<PosixStagedFile>> PosixStagedFile::Create(
 }
 
 PosixStagedFile::~PosixStagedFile() {
-  if (!name_.empty()) unlinkat(directory_, name_.c_str(), 0);
+  if (!name_.empty()) unlinkat(workspace_->tmp(), name_.c_str(), 0);
 }
 
 // What is not written reads as zeros, so zeros need not be: a block that holds nothing else stays

@@ -7,6 +7,7 @@
 #include "libs/base/unique_fd.h"
 #include "libs/location/location.h"
 #include "libs/location/posix_attributes.h"
+#include "libs/location/workspaces.h"
 
 namespace filesync {
 
@@ -34,14 +35,15 @@ class NoWriters {
   bool refused_ = false;
 };
 
-// A file in tmp/, unlinked when it goes unless it was renamed away. Thread-compatible.
+// A file in a workspace's tmp/, unlinked when it goes unless it was renamed away.
+// Thread-compatible.
 class PosixStagedFile final : public StagedFile {
  public:
   // `attributes` may be null, and must outlive the result.
   // ResourceExhausted when there is no room for `size_hint` bytes; they are reserved unless the
   // file is to have large holes.
   static absl::StatusOr<std::unique_ptr<PosixStagedFile>> Create(
-      int tmp_directory, uint64_t size_hint, bool sparse = false,
+      WorkspacePtr workspace, uint64_t size_hint, bool sparse = false,
       PosixAttributes* attributes = nullptr);
   ~PosixStagedFile() override;
   absl::Status Append(std::string_view bytes) override;
@@ -51,6 +53,7 @@ class PosixStagedFile final : public StagedFile {
 
   int fd() const { return fd_.get(); }
   const std::string& name() const { return name_; }
+  const Workspace& workspace() const { return *workspace_; }
   // It has another name now, which is not this object's to delete. Closed, lest it look as if
   // somebody were writing to it.
   void Installed() {
@@ -59,8 +62,9 @@ class PosixStagedFile final : public StagedFile {
   }
 
  private:
-  PosixStagedFile(int directory, std::string name, UniqueFd fd, PosixAttributes* attributes)
-      : directory_(directory),
+  PosixStagedFile(WorkspacePtr workspace, std::string name, UniqueFd fd,
+                  PosixAttributes* attributes)
+      : workspace_(std::move(workspace)),
         name_(std::move(name)),
         fd_(std::move(fd)),
         attributes_(attributes) {}
@@ -68,7 +72,7 @@ class PosixStagedFile final : public StagedFile {
   void GiveBack(uint64_t begin, uint64_t end);
   absl::Status EndHole();
 
-  const int directory_;
+  const WorkspacePtr workspace_;
   std::string name_;
   UniqueFd fd_;
   PosixAttributes* const attributes_;  // null: none are set

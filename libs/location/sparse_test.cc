@@ -56,7 +56,7 @@ TEST_P(SparseTest, ZerosBecomeHolesInWhateverPiecesTheyCome) {
   for (const size_t piece : {size_t{1000}, size_t{64 << 10}, size_t{100'003}, bytes.size()}) {
     const std::string name = "file" + std::to_string(piece);
     // Space is reserved for all of it, which the holes give back.
-    const auto staged = location_->Stage(bytes.size());
+    const auto staged = location_->Stage(P("staged"), bytes.size());
     ASSERT_TRUE(staged.ok()) << Describe(staged.status());
     for (size_t at = 0; at < bytes.size(); at += piece) {
       ASSERT_TRUE((*staged)->Append(std::string_view(bytes).substr(at, piece)).ok());
@@ -68,7 +68,7 @@ TEST_P(SparseTest, ZerosBecomeHolesInWhateverPiecesTheyCome) {
 }
 
 TEST_P(SparseTest, ZerosThatAreCountedMakeOneHole) {
-  const auto staged = location_->StageSparse(2 * kBlock);
+  const auto staged = location_->StageSparse(P("staged"), 2 * kBlock);
   ASSERT_TRUE(staged.ok()) << Describe(staged.status());
   ASSERT_TRUE((*staged)->AppendZeros(uint64_t{1} << 40).ok());
   ASSERT_TRUE((*staged)->Append("the end").ok());
@@ -81,7 +81,7 @@ TEST_P(SparseTest, ZerosThatAreCountedMakeOneHole) {
 TEST_P(SparseTest, NothingButZeros) {
   for (const size_t size : {size_t{1}, size_t{kBlock}, size_t{kBlock + 1}, size_t{3 * kMiB}}) {
     const std::string name = "zeros" + std::to_string(size);
-    const auto staged = location_->Stage(size);
+    const auto staged = location_->Stage(P("staged"), size);
     ASSERT_TRUE(staged.ok());
     ASSERT_TRUE((*staged)->Append(std::string(size, '\0')).ok());
     Install(**staged, name.c_str());
@@ -93,7 +93,7 @@ TEST_P(SparseTest, NothingButZeros) {
 TEST_P(SparseTest, FilesWithoutZerosAreWhole) {
   std::string bytes;
   for (size_t i = 0; i < 3 * kMiB; ++i) bytes.push_back(static_cast<char>(i % 251 + 1));
-  const auto staged = location_->Stage(bytes.size());
+  const auto staged = location_->Stage(P("staged"), bytes.size());
   ASSERT_TRUE(staged.ok());
   ASSERT_TRUE((*staged)->Append(bytes).ok());
   Install(**staged, "dense");

@@ -237,7 +237,7 @@ std::unique_ptr<LocalDirectory> OpenTree(const TemporaryTree& tree, const Clock*
 
 std::unique_ptr<StagedFile> StageBytes(Location& location, std::string_view bytes, uint32_t mode,
                                        int64_t mtime_ns) {
-  absl::StatusOr<std::unique_ptr<StagedFile>> staged = location.Stage(bytes.size());
+  absl::StatusOr<std::unique_ptr<StagedFile>> staged = location.Stage(P("staged"), bytes.size());
   EXPECT_TRUE(staged.ok()) << Describe(staged.status());
   if (!staged.ok()) return nullptr;
   EXPECT_TRUE((*staged)->Append(bytes).ok());

@@ -17,6 +17,7 @@ struct TrashedFile {
   int64_t put_at = 0;    // Unix seconds
   int64_t ctime_ns = 0;  // orders those of one second
   uint64_t bytes = 0;    // that it takes on the disk
+  size_t place = 0;      // which of the trash directories it is in, as the caller counts them
 };
 
 // When a file of this name was put into the trash; nullopt when it was not put there by this.
