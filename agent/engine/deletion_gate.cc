@@ -30,8 +30,9 @@ DeletionGate::Answer DeletionGate::AskDeletion(const RelPath& path, Winner winne
 }
 
 DeletionGate::Answer DeletionGate::AskLost(const RelPath& path) {
+  if (lost_.erase(path) > 0) return Answer::kGo;
   const absl::Time now = context_->clock->Now();
-  if (seen_.try_emplace(path).second) {
+  if (seen_.try_emplace(path, Seen{.lost = true}).second) {
     last_seen_ = now;
     first_seen_ = std::min(first_seen_, now);
     return Answer::kLater;
@@ -42,9 +43,17 @@ DeletionGate::Answer DeletionGate::AskLost(const RelPath& path) {
     context_->halt = root;
     return Answer::kLater;
   }
-  seen_.erase(path);
+  // All of them: none waits for what becomes of the others.
+  for (auto it = seen_.begin(); it != seen_.end();) {
+    if (it->second.lost) {
+      lost_.insert(it->first);
+      it = seen_.erase(it);
+    } else {
+      ++it;
+    }
+  }
   if (seen_.empty()) first_seen_ = absl::InfiniteFuture();
-  return Answer::kGo;
+  return lost_.erase(path) > 0 ? Answer::kGo : Answer::kLater;
 }
 
 DeletionGate::Answer DeletionGate::AskReplacement(const RelPath& path, Winner winner,
@@ -177,6 +186,7 @@ void DeletionGate::Forget(const RelPath& path) {
 }
 
 void DeletionGate::Forget(const RelPath& path, Loss loss) {
+  if (loss == Loss::kDeleted) lost_.erase(path);
   if (const auto it = seen_.find(path); it != seen_.end() && it->second.loss == loss) {
     if (loss == Loss::kReplaced) --replacements_seen_;
     seen_.erase(it);

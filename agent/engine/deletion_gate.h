@@ -8,6 +8,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <vector>
 
 #include "agent/engine/engine_context.h"
@@ -61,6 +62,7 @@ class DeletionGate {
   struct Seen {
     Loss loss = Loss::kDeleted;
     Winner winner = Winner::kNone;
+    bool lost = false;  // asked for by AskLost
   };
   Answer Ask(const RelPath& path, const Seen& asked);
   bool Settled(absl::Time now) const;
@@ -75,6 +77,7 @@ class DeletionGate {
   std::map<RelPath, Seen> seen_;
   size_t replacements_seen_ = 0;
   std::map<RelPath, Loss> allowed_;
+  std::set<RelPath> lost_;  // that may be restored
   // Counted when asked for, and again when `counted_at_` is not the paths' generation any more.
   HeldCounts held_;
   uint64_t counted_at_ = 0;
