@@ -186,6 +186,9 @@ void CommitFlow::OnCommitResult(uint64_t number, CommitResult result, const std:
       "the server could not commit it: {}", failure.empty() ? "its answer does not fit" : failure);
   if (claimed) {
     for (const PendingChange& pending : changes) context_->Release(pending.change.entry.path);
+  } else {
+    // They were nobody's meanwhile: what was deleted before there was a base, nobody missed.
+    for (const PendingChange& pending : changes) context_->Dirty(pending.change.entry.path);
   }
   if (!answered) NotCommitted(changes, why);
   if (answered && recorded) {
