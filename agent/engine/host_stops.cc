@@ -29,7 +29,8 @@ absl::Status HostStops::Begin(State* state) {
   state_ = state;
   boot_ = std::string(absl::StripAsciiWhitespace(ReadSmallFile(kBootId)));
   FS_ASSIGN_OR_RETURN(const std::optional<std::string> last, state_->GetMeta(kBootKey));
-  suspects_ = !boot_.empty() && !last.value_or("").empty() && *last != boot_;
+  agent_died_ = !last.value_or("").empty();
+  suspects_ = !boot_.empty() && agent_died_ && *last != boot_;
   return suspects_ ? absl::OkStatus() : state_->SetMeta(kBootKey, boot_);
 }
 

@@ -21,6 +21,9 @@ class HostStops {
   absl::Status Begin(State* state);
   // The host stopped so, and not all was looked at since.
   bool suspects() const { return suspects_; }
+  // The agent that ran last did not end by itself: what it had just installed it may not have
+  // noted.
+  bool agent_died() const { return agent_died_; }
   // All that was there was looked at.
   absl::Status Checked();
   // The agent ends by itself.
@@ -30,6 +33,7 @@ class HostStops {
   State* state_ = nullptr;
   std::string boot_;  // "": it can't be told
   bool suspects_ = false;
+  bool agent_died_ = false;
 };
 
 // What was in step is missing, and neither the folder nor a person has said anything of it since.

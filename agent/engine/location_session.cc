@@ -105,9 +105,17 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
     cursor = Cursor();
     RequestFullScan();
   }
-  const bool behind = welcome.cursor_known && !cursor.incarnation.empty() &&
-                      (welcome.last_batch > last_batch || welcome.had_version > cursor.version);
-  FS_RETURN_IF_ERROR(NoteBehind(behind, cursor.version));
+  const bool older = welcome.last_batch > last_batch || welcome.had_version > cursor.version;
+  const bool shared = welcome.cursor_known && !cursor.incarnation.empty();
+  if (shared && older) {
+    log_->Warn(
+        "{}: its state is older than what the server knows of this agent; what it has had already "
+        "is no edit",
+        directory_->description());
+  }
+  // Who died may have installed what it did not note.
+  const bool died = !ever_connected_ && host_stops_.agent_died();
+  FS_RETURN_IF_ERROR(NoteBehind(shared && (older || died), cursor.version));
   if (welcome.last_batch > last_batch) {
     FS_RETURN_IF_ERROR(CatchUpWithOwnCommits(welcome.last_batch));
     RequestFullScan();
@@ -165,10 +173,6 @@ absl::Status LocationSync::NoteBehind(bool behind, uint64_t version) {
   if (known) {
     version = ReadBigEndian64(noted->data());
   } else if (behind) {
-    log_->Warn(
-        "{}: its state is older than what the server knows of this agent; what it has had already "
-        "is no edit",
-        directory_->description());
     std::string bytes;
     AppendBigEndian64(bytes, version);
     FS_RETURN_IF_ERROR(state_->SetMeta(kBehindKey, bytes));

@@ -156,8 +156,9 @@ absl::StatusOr<uint64_t> CommitPlan::VersionTheAgentHad() {
 
 // History is the judge: an agent whose base is older than its files (its host lost power, its state
 // was put back) sends as an edit what it has had already. The newest version that is newer than the
-// base, had this content, and was applied or committed by this very agent; 0 when there is none.
-// What others had in between proves nothing: two people may come to the same content, and mean it.
+// base, had this content, and was applied or committed by this very agent, or has the very time of
+// its last save, as what an agent installs has; 0 when there is none. That others had the content
+// in between proves nothing: two people may come to the same one, and mean it.
 absl::StatusOr<uint64_t> CommitPlan::FindInHistory(const Change& change) {
   const RelPath& path = change.entry.path;
   const bool has_content =
@@ -173,8 +174,11 @@ absl::StatusOr<uint64_t> CommitPlan::FindInHistory(const Change& change) {
     if (++history_read_ > kMostHistoryRead) break;
     FS_ASSIGN_OR_RETURN(const HistoryRecord record,
                         records::DecodeHistory(path, iterator->value()));
+    const bool installed =
+        change.entry.mtime_ns != 0 && record.entry.mtime_ns == change.entry.mtime_ns;
     const bool its_own = record.entry.version <= had || record.entry.author == request_.agent_id;
-    if (its_own && EqualContent(record.entry, change.entry)) found = record.entry.version;
+    if ((its_own || installed) && EqualContent(record.entry, change.entry))
+      found = record.entry.version;
   }
   FS_RETURN_IF_ERROR(iterator->status());
   return found;

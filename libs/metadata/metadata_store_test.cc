@@ -139,7 +139,7 @@ TEST_F(MetadataStoreTest, HistoryTellsWhatIsNoEdit) {
   const uint64_t v1 = Commit({Link("x", 0, "one")})[0].version;
   const uint64_t v2 = Commit({Link("x", v1, "two")})[0].version;
   const uint64_t v3 = Commit({Link("x", v2, "three")})[0].version;
-  const uint64_t v4 = Commit({Link("x", v3, "four")})[0].version;
+  uint64_t v4 = Commit({Link("x", v3, "four")})[0].version;
   const std::string other(16, 'b');
   const auto content_of = [&](const Change& change) {
     const auto result = TryCommit({change}, ++batch_, other);
@@ -155,6 +155,19 @@ TEST_F(MetadataStoreTest, HistoryTellsWhatIsNoEdit) {
     EXPECT_EQ(content_of(Link("x", v1, "two")), v2);
   }
   EXPECT_EQ(content_of(Link("x", v1, "three")), 0U);
+  // Nobody saves at the very nanosecond: it was installed, and not noted any more.
+  Change timed = Link("x", v4, "timed");
+  timed.entry.mtime_ns = 1'700'000'000'123'456'789;
+  const uint64_t v5 = Commit({timed})[0].version;
+  const uint64_t v6 = Commit({Link("x", v5, "six")})[0].version;
+  timed.base_version = v1;
+  const auto installed = TryCommit({timed}, ++batch_, other);
+  EXPECT_EQ(installed->outcomes[0].content_of_version, v5);
+  ++timed.entry.mtime_ns;
+  const auto saved = TryCommit({timed}, ++batch_, other);
+  EXPECT_EQ(saved->outcomes[0].kind, Kind::kSuperseded);
+  EXPECT_EQ(saved->outcomes[0].content_of_version, 0U);
+  v4 = Commit({Link("x", v6, "four")})[0].version;
   // What is not newer than the base is gone back to on purpose; what never was is an edit.
   EXPECT_EQ(content_of(Link("x", v2, "one")), 0U);
   EXPECT_EQ(content_of(Link("x", v2, "two")), 0U);
