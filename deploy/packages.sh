@@ -9,7 +9,7 @@ PACKAGES_build="build-essential ccache cmake mold ninja-build pkg-config libgrpc
   libcivetweb-dev libcurl4-openssl-dev zlib1g-dev libbz2-dev liblz4-dev libsnappy-dev
   libgflags-dev libc-ares-dev libre2-dev"
 PACKAGES_test="libgtest-dev libgmock-dev librapidcheck-dev python3 python3-grpcio python3-fusepy
-  strace git zsh fish groff-base systemd"
+  strace git zsh fish groff-base systemd xfsprogs"
 PACKAGES_package="debhelper"
 PACKAGES_lint="clang-14 libclang-rt-14-dev llvm-14 clang-tidy-14 clang-format-14 lintian npm ca-certificates"
 PACKAGES_bench="libbenchmark-dev rsync iproute2"

@@ -30,7 +30,7 @@ SUITE_DEADLINE = 1800.0
 ALONE = {"big_file_test"}
 # These take longest: they are cut into their tests, which run side by side.
 CUT = {"chaos_test", "dry_run_test", "early_content_test", "follow_test", "nuisances_test",
-       "pause_test", "progress_test", "traffic_test"}
+       "pause_test", "power_cut_test", "progress_test", "traffic_test"}
 # About how many seconds; the longest come first. What is not listed takes a few, as most tests of
 # what is cut do.
 EXPECTED = {"modes_test": 34, "incoming_brake_test": 34, "list_test": 30, "metadata_test": 36,
@@ -38,6 +38,7 @@ EXPECTED = {"modes_test": 34, "incoming_brake_test": 34, "list_test": 30, "metad
             "resolve_test": 22, "trash_test": 21, "unknown_test": 36, "verdicts_test": 36,
             "chaos_test": 15, "dry_run_test": 10, "early_content_test": 12, "nuisances_test": 10,
             "pause_test": 10, "traffic_test": 15, "follow_test": 4,
+            "power_cut_test": 60,
             "nuisances_test.PeerTest.test_a_server_that_says_nothing": 82}
 NEEDS_CONTAINERS = {"compose_test"}
 

@@ -1,11 +1,11 @@
 """Another file system mounted in a synced directory is kept in step like the rest: what comes is made
 and installed on it, what goes is kept in a trash on it, and it can be unmounted at any time."""
 import os
-import shutil
 import subprocess
 import time
 import unittest
 
+import disks
 import outcomes
 from harness import wait_until
 from outcomes import contents
@@ -13,23 +13,18 @@ from outcomes import contents
 SIZE = 64 << 20
 
 
-@unittest.skipUnless(os.geteuid() == 0 and shutil.which("mkfs.ext4"), "needs root, to mount")
+@unittest.skipIf(disks.why_not(), disks.why_not())
 class NestedMountsTest(outcomes.OutcomesTestCase):
     def mount(self, where, kind="tmpfs"):
-        os.makedirs(where, exist_ok=True)
         if kind == "tmpfs":
-            command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "none", where]
-        else:
-            image = os.path.join(self.base, "image")
-            if not os.path.exists(image):
-                with open(image, "wb") as file:
-                    file.truncate(SIZE)
-                subprocess.run(["mkfs.ext4", "-q", image], check=True)
-            command = ["mount", "-o", "loop", image, where]
-        result = subprocess.run(command, check=False, capture_output=True, text=True)
-        if result.returncode != 0:
-            self.skipTest(f"cannot mount: {result.stderr}")
-        self.addCleanup(subprocess.run, ["umount", "-l", where], check=False, capture_output=True)
+            disks.mount(self, ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "none"], where)
+            return
+        image = os.path.join(self.base, "image")
+        if not os.path.exists(image):
+            with open(image, "wb") as file:
+                file.truncate(SIZE)
+            disks.run("mkfs.ext4", "-q", image)
+        disks.mount(self, ["mount", "-o", "loop", image], where)
 
     def pair_with(self, kind):
         self.server_ = self.server()
