@@ -163,8 +163,7 @@ absl::StatusOr<uint64_t> CommitPlan::FindInHistory(const Change& change) {
   const RelPath& path = change.entry.path;
   const bool has_content =
       change.entry.type == EntryType::kFile || change.entry.type == EntryType::kSymlink;
-  // Who names no version at all knows of nothing that it had.
-  if (!has_content || change.base_version == 0) return 0;
+  if (!has_content) return 0;
   FS_ASSIGN_OR_RETURN(const uint64_t had, VersionTheAgentHad());
   uint64_t found = 0;
   const std::string prefix = keys::HistoryOf(request_.folder, path);
@@ -176,7 +175,9 @@ absl::StatusOr<uint64_t> CommitPlan::FindInHistory(const Change& change) {
                         records::DecodeHistory(path, iterator->value()));
     const bool installed =
         change.entry.mtime_ns != 0 && record.entry.mtime_ns == change.entry.mtime_ns;
-    const bool its_own = record.entry.version <= had || record.entry.author == request_.agent_id;
+    // Who names no version at all knows of nothing that it had.
+    const bool its_own = change.base_version > 0 &&
+                         (record.entry.version <= had || record.entry.author == request_.agent_id);
     if ((its_own || installed) && EqualContent(record.entry, change.entry))
       found = record.entry.version;
   }

@@ -399,7 +399,7 @@ class KvMetadataStore final : public MetadataStore {
         poison_ =
             Unavailable("the store failed and must be opened again: {}", ToStd(written.message()));
       }
-      return written;
+      return poison_.ok() ? written : poison_;
     }
     if (writes == 0) return false;
     absl::MutexLock lock(&folder.mutex);

@@ -155,8 +155,9 @@ class MetadataStore {
   // text of rules or longer than kMaxFolderRulesBytes.
   virtual absl::StatusOr<FolderInfo> SetFolderRules(FolderId folder, const std::string& rules) = 0;
 
-  // The transaction. `lists` reads content list pieces. An error status means that nothing was
-  // committed and nothing is known (retry with the same batch number). A batch number that is
+  // The transaction. `lists` reads content list pieces. After Unavailable nobody knows whether it
+  // was committed: the store has failed, and a retry with the same batch number, once it was opened
+  // again, tells. Any other error means that nothing was committed. A batch number that is
   // no longer remembered and not above the agent's last is FailedPrecondition.
   virtual absl::StatusOr<CommitResult> Commit(const CommitRequest& request,
                                               const ListReader& lists) = 0;

@@ -163,6 +163,8 @@ TEST_F(MetadataStoreTest, HistoryTellsWhatIsNoEdit) {
   timed.base_version = v1;
   const auto installed = TryCommit({timed}, ++batch_, other);
   EXPECT_EQ(installed->outcomes[0].content_of_version, v5);
+  timed.base_version = 0;
+  EXPECT_EQ(TryCommit({timed}, ++batch_, other)->outcomes[0].content_of_version, v5);
   ++timed.entry.mtime_ns;
   const auto saved = TryCommit({timed}, ++batch_, other);
   EXPECT_EQ(saved->outcomes[0].kind, Kind::kSuperseded);

@@ -92,6 +92,8 @@ absl::StatusOr<CommitAnswer> RunCommit(const SyncDependencies& dependencies, Fol
       Commit(dependencies, request, std::move(batch.refused));
   if (!result.ok()) {
     if (!IsPassing(result.status())) return result.status();
+    // Nobody knows what became of it. An answer would say that nothing did: the agent asks again.
+    if (absl::IsUnavailable(result.status())) return result.status();
     // A full disk is said by the reserve, once.
     if (!absl::IsResourceExhausted(result.status())) {
       dependencies.log->Error("batch {} of agent {} was not committed: {}", batch.number,
