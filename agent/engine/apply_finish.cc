@@ -145,6 +145,7 @@ void ApplyFlow::Finish(Round& round) {
   if (recorded.ok()) recorded = Record(round);
   if (!recorded.ok()) {
     // Nothing was recorded: the cursor stays, and all of it comes again.
+    context_->unrecorded = true;
     context_->halt = Annotate(recorded, "cannot record what was applied");
   }
   for (const RelPath& path : installer.TakeTouched()) context_->Dirty(path);

@@ -110,6 +110,7 @@ bool ApplyFlow::StartSlice() {
   if (renames) moved = ApplyMoves(*context_, Visible(slice.entries));
   if (!moved.ok()) {
     context_->log->Warn("renames are applied one by one: {}", Describe(moved.status()));
+    context_->unrecorded = true;
     moved = std::set<RelPath>();
   }
   const auto lost = [&](const Entry& entry) {

@@ -252,10 +252,11 @@ bool CommitFlow::MayBeNoEdit(const Situation& situation) const {
       (situation.present() && situation.look.entry.type == LocalType::kSymlink);
   if (!has_content || !situation.remote.has_value() || situation.LocalUnchanged()) return false;
   if (ModeFor(*context_, situation) != Mode::kTwoWay) return false;
+  if (WinnerFor(*context_, situation) != Winner::kNone) return false;
   if (context_->held.Find(situation.path) != nullptr) return false;
   const Entry& remote = *situation.remote;
   const uint64_t base = KnownVersion(situation);
-  if (base == 0 || remote.version <= base) return false;
+  if (remote.version <= base || (base == 0 && !remote.IsLive())) return false;
   const Entry local = situation.LocalEntryNow();
   if (EqualContent(local, remote)) return false;
   if (situation.base.has_value() && EqualContent(local, situation.base->entry)) return false;

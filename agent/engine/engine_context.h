@@ -181,6 +181,8 @@ struct EngineContext {
   std::function<absl::Status()> check_root_for_deletions;
   // A reason to halt: nothing is decided any more until it is gone.
   absl::Status halt;
+  // Something was installed that the state does not know of.
+  bool unrecorded = false;
 
   void Dirty(const RelPath& path) { DirtyAfter(path, absl::ZeroDuration()); }
   void DirtyAfter(const RelPath& path, absl::Duration delay) {

@@ -115,7 +115,11 @@ absl::Status LocationSync::TakeWelcome(const WelcomeInfo& welcome) {
   }
   // Who died may have installed what it did not note.
   const bool died = !ever_connected_ && host_stops_.agent_died();
-  FS_RETURN_IF_ERROR(NoteBehind(shared && (older || died), cursor.version));
+  // And in a first sync there may be an older copy of all.
+  const bool merges = welcome.cursor_known && cursor.incarnation.empty();
+  FS_RETURN_IF_ERROR(
+      NoteBehind(merges || (shared && (older || died || context_.unrecorded)), cursor.version));
+  context_.unrecorded = false;
   if (welcome.last_batch > last_batch) {
     FS_RETURN_IF_ERROR(CatchUpWithOwnCommits(welcome.last_batch));
     RequestFullScan();

@@ -281,6 +281,8 @@ void LocationSync::Stop() {
   if (!thread_.joinable()) return;
   thread_.join();
   observer_.reset();
+  // Then the next one has to know, as if this one had died.
+  if (context_.unrecorded) return;
   if (const absl::Status ended = host_stops_.End(); !ended.ok()) {
     log_->Warn("{}: {}", directory_->description(), Describe(ended));
   }
