@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Builds filesync and runs its tests.
 #
-#   tests/run.sh [--quick | --all] [--preset dev | --preset check] [--no-install]
+#   tests/run.sh [--quick | --faults | --all] [--preset dev | --preset check] [--no-install]
 #
 #   --quick       unit, contract and property tests and lints only
-#   --all         also what needs a container engine (installs and starts it if it may)
+#   --faults      power cuts and failing calls only: some minutes, for a change to what is written
+#                 where, and in which order
+#   --all         everything: these, and what needs a container engine (installs and starts it if it may)
 #   --preset      how it is built: `dev` (the default) is sooner built again after a change, `check`
 #                 sooner from nothing, and all the more after deploy/quickstart.sh, which builds the
 #                 same programs
@@ -17,19 +19,26 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 source deploy/packages.sh
 source deploy/build.sh
 
+usage() {
+  echo "usage: tests/run.sh [--quick | --faults | --all] [--preset dev | --preset check]" \
+    "[--no-install]" >&2
+  exit 2
+}
+
 tier=standard
 install=true
 preset=dev
 while [ $# -gt 0 ]; do
-  case $1:${2:-} in
-    --quick:*) tier=quick ;;
-    --all:*) tier=all ;;
-    --no-install:*) install=false ;;
-    --preset:dev | --preset:check) preset=$2; shift ;;
-    *)
-      echo "usage: tests/run.sh [--quick | --all] [--preset dev | --preset check] [--no-install]" >&2
-      exit 2
+  case $1 in
+    --quick) tier=quick ;;
+    --faults) tier=faults ;;
+    --all) tier=all ;;
+    --no-install) install=false ;;
+    --preset)
+      preset=${2:-}
+      case $preset in dev | check) shift ;; *) usage ;; esac
       ;;
+    *) usage ;;
   esac
   shift
 done
