@@ -6,11 +6,14 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <utility>
 
 #include "libs/base/unique_fd.h"
 #include "libs/chunking/fast_cdc.h"
 #include "libs/chunking/zero_run.h"
 #include "libs/content/hasher.h"
+#include "libs/location/faulty_location.h"
 #include "libs/location/local_directory.h"
 
 namespace filesync {
@@ -114,6 +117,54 @@ TEST_F(FilePreparerTest, AHoleIsNotReadAndItsChunkToldOnce) {
   EXPECT_LT(sink.refs.size(), 10U);
   EXPECT_EQ(sink.holes, 1);
   EXPECT_EQ(sink.refs.front(), ZeroChunk(ChunkSizes{prepared.content.average_size}));
+}
+
+// Saves once more, in the same tick of the file system's clock, when somebody waits for it to pass.
+class SavingClock final : public Clock {
+ public:
+  SavingClock(absl::Time now, std::function<void()> save) : now_(now), save_(std::move(save)) {}
+  absl::Time Now() const override { return now_; }
+  void Sleep(absl::Duration duration) override {
+    if (save_) std::exchange(save_, nullptr)();
+    now_ += duration;
+  }
+
+ private:
+  absl::Time now_;
+  std::function<void()> save_;
+};
+
+TEST_F(FilePreparerTest, AStampOfThisTickIsNotTrustedWhereTimesCountInTicks) {
+  bool coarse = true;
+  FaultyLocation location(std::move(location_), [&](std::string_view call, const RelPath&) {
+    return coarse && call == "HasFineGrainedTimes" ? absl::UnknownError("ticks") : absl::OkStatus();
+  });
+  const timespec stamp[] = {{1'700'000'000, 0}, {1'700'000'000, 0}};
+  const auto save = [&](const char* text) {
+    std::ofstream(At("file")) << text;
+    ASSERT_EQ(utimensat(AT_FDCWD, At("file").c_str(), stamp, 0), 0);
+  };
+  save("first");
+  struct stat info = {};
+  ASSERT_EQ(stat(At("file").c_str(), &info), 0);
+  const absl::Time touched = absl::TimeFromTimespec(info.st_ctim);
+  PrepareRequest request;
+  request.path = RelPath::Parse("file").value();
+  const auto prepare_at = [&](absl::Time now) {
+    SavingClock clock(now, [&] { save("later"); });
+    std::atomic<int64_t> budget = 1 << 20;
+    return FilePreparer(&location, &clock).Prepare(request, budget).content.hash;
+  };
+  const ContentHash later = [&] {
+    save("later");
+    const ContentHash hash = prepare_at(touched + absl::Hours(1));
+    save("first");
+    return hash;
+  }();
+  EXPECT_EQ(prepare_at(touched + absl::Milliseconds(5)), later);
+  // What is older than a tick has no need of it.
+  save("first");
+  EXPECT_NE(prepare_at(touched + absl::Hours(1)), later);
 }
 
 // What a sink keeps stays what it was, however much is read after it.

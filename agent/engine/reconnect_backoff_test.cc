@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "agent/engine/jitter.h"
+
 namespace filesync {
 namespace {
 
@@ -37,6 +39,17 @@ TEST(ReconnectBackoffTest, AConnectionBeginsItAnew) {
   backoff.Connected();
   EXPECT_EQ(backoff.failures(), 0);
   EXPECT_LT(backoff.Failed(now, kMost), absl::Seconds(1));
+}
+
+TEST(JitterTest, SpreadsOverAllOfTheInterval) {
+  int tenths[10] = {};
+  for (int i = 0; i < 10'000; ++i) {
+    const double jitter = Jitter();
+    ASSERT_GE(jitter, 0);
+    ASSERT_LT(jitter, 1);
+    ++tenths[static_cast<int>(jitter * 10)];
+  }
+  for (const int count : tenths) EXPECT_NEAR(count, 1000, 250);
 }
 
 // However many tries failed while a server was restarted.

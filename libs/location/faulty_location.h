@@ -20,7 +20,8 @@ class FaultyLocation final : public LocalDirectory {
   // Asked before each call, by the method's name and the path it is about (the root where it is
   // about none); what is not ok is returned instead of calling. Calls on what Open, Stage and
   // NewWatcher return are named "File.ReadAt", "File.Stat", "File.Mode", "File.NameIsStillThis",
-  // "Staged.Append", "Staged.SetMetadata" and "Watcher.Watch".
+  // "Staged.Append", "Staged.SetMetadata" and "Watcher.Watch". One that fails HasFineGrainedTimes
+  // has times that count in ticks.
   using Fault = std::function<absl::Status(std::string_view call, const RelPath& path)>;
   FaultyLocation(std::unique_ptr<LocalDirectory> inner, Fault fault)
       : inner_(std::move(inner)), fault_(std::move(fault)) {}
@@ -32,7 +33,9 @@ class FaultyLocation final : public LocalDirectory {
     return inner_->WriteNote(name, bytes);
   }
   Preserve preserve() const override { return inner_->preserve(); }
-  bool HasFineGrainedTimes() const override { return inner_->HasFineGrainedTimes(); }
+  bool HasFineGrainedTimes() const override {
+    return fault_("HasFineGrainedTimes", RelPath()).ok() && inner_->HasFineGrainedTimes();
+  }
 
   absl::Status CheckRoot() override;
   // An error becomes kUnknown.

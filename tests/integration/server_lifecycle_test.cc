@@ -2,6 +2,8 @@
 #include <httplib.h>
 
 #include <fstream>
+#include <set>
+#include <thread>
 
 #include "libs/wire/channel.h"
 #include "services/syncd/health_check.h"
@@ -117,6 +119,30 @@ TEST_F(ServerLifecycleTest, HealthCheckCommandAsksTheServer) {
   EXPECT_TRUE(CheckHealth({"0.0.0.0", port}).ok());
   harness.Stop();
   EXPECT_FALSE(CheckHealth({"127.0.0.1", port}).ok());
+}
+
+TEST_F(ServerLifecycleTest, AgentsAreToldToComeBackAtDifferentMoments) {
+  ServerHarness harness(directory_.path());
+  std::vector<std::unique_ptr<RawStream>> streams;
+  for (char agent = 'a'; agent < 'i'; ++agent) {
+    streams.push_back(std::make_unique<RawStream>(harness.Connect(), AgentId(agent)));
+    ASSERT_TRUE(streams.back()->Hello("work").has_value());
+  }
+  std::thread stop([&] {
+    EXPECT_TRUE(harness.server().Stop(absl::Seconds(5), absl::Seconds(5)).ok());
+  });
+  std::set<uint32_t> told;
+  for (const auto& stream : streams) {
+    std::optional<v1::SyncResponse> response = stream->Read();
+    while (response.has_value() && !response->notice().has_going_away()) response = stream->Read();
+    ASSERT_TRUE(response.has_value());
+    const uint32_t after = response->notice().going_away().reconnect_after_ms();
+    EXPECT_LE(after, 5000U);
+    told.insert(after);
+  }
+  streams.clear();
+  stop.join();
+  EXPECT_GT(told.size(), 2U);
 }
 
 TEST_F(ServerLifecycleTest, StopDoesNotWaitForIdleStreams) {
