@@ -438,20 +438,23 @@ class RandomPowerCutTest(PowerCutTest):
             os.unlink(path)
 
     def test_three_hosts(self):
-        store = disks.Store(self, self.base, megabytes=8000)
+        # All that was ever saved stays in the history, and much of it in each trash.
+        store = disks.Store(self, self.base, megabytes=16_000)
         disk_of = {}
-        disk_of["server"] = disks.Disk(self, store, "s", os.path.join(self.base, "S"))
+        disk_of["server"] = disks.Disk(self, store, "s", os.path.join(self.base, "S"),
+                                       megabytes=3000)
         server = self.server(directory=disk_of["server"].path)
         agents, writers = [], {}
         for name in ("X", "Y", "Z"):
-            disk_of[name] = disks.Disk(self, store, name, os.path.join(self.base, name))
+            disk_of[name] = disks.Disk(self, store, name, os.path.join(self.base, name),
+                                       megabytes=3000)
             agent = self.agent(name, server, directory=os.path.join(disk_of[name].path, "root"),
                                flags=self.flags, start=False)
             agent.start(self.boot())
             os.mkdir(agent.path(name))
             agents.append(agent)
             writers[name] = self.writer(agent.dir, name)
-            writers[name].pace = 0.05
+            writers[name].pace = 0.15
         kept, doubts = [], {}
         ends = time.monotonic() + 60 * MINUTES
         number = 0
