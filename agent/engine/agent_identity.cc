@@ -10,10 +10,10 @@
 namespace filesync {
 namespace {
 
-constexpr char kNote[] = "agent-id";
-constexpr size_t kMostBytes = 1024;
-constexpr size_t kIdBytes = 16;
-constexpr char kByHandle = 'h';
+constexpr char kIdNote[] = "agent-id";
+constexpr size_t kMostIdNoteBytes = 1024;
+constexpr size_t kAgentIdLength = 16;
+constexpr char kKeyByHandle = 'h';
 
 // Two lines: the id, the root that it belongs to.
 std::string NoteOf(const std::string& agent_id, const RootIdentity& identity) {
@@ -24,18 +24,18 @@ std::optional<std::string> FindNoted(const LocalDirectory& directory) {
   if (directory.StateDirectoryPath().empty()) return std::nullopt;
   const absl::StatusOr<UniqueFd> state = OpenDirectory(directory.StateDirectoryPath());
   if (!state.ok()) return std::nullopt;
-  const absl::StatusOr<std::string> note = ReadFileAt(state->get(), kNote, kMostBytes);
+  const absl::StatusOr<std::string> note = ReadFileAt(state->get(), kIdNote, kMostIdNoteBytes);
   if (!note.ok()) return std::nullopt;
   std::optional<std::string> id = HexDecode(std::string_view(*note).substr(0, note->find('\n')));
   const bool ours =
-      id.has_value() && id->size() == kIdBytes && *note == NoteOf(*id, directory.identity());
+      id.has_value() && id->size() == kAgentIdLength && *note == NoteOf(*id, directory.identity());
   return ours ? id : std::nullopt;
 }
 
 }  // namespace
 
 std::string RootKey(const RootIdentity& identity) {
-  return identity.root_id + kByHandle + identity.handle;
+  return identity.root_id + kKeyByHandle + identity.handle;
 }
 
 bool IsKeyOf(std::string_view key, const RootIdentity& identity) {
@@ -45,7 +45,7 @@ bool IsKeyOf(std::string_view key, const RootIdentity& identity) {
          ReadBigEndian64(key.data() + identity.root_id.size() + 8) == identity.inode;
 }
 
-std::string NewAgentId() { return RandomBytes(kIdBytes); }
+std::string NewAgentId() { return RandomBytes(kAgentIdLength); }
 
 std::string ReadAgentId(const LocalDirectory& directory) {
   std::optional<std::string> noted = FindNoted(directory);
@@ -55,7 +55,7 @@ std::string ReadAgentId(const LocalDirectory& directory) {
 absl::Status NoteAgentId(LocalDirectory& directory, const std::string& agent_id) {
   // What is noted already needs no room on the disk.
   if (FindNoted(directory) == agent_id) return absl::OkStatus();
-  return directory.WriteNote(kNote, NoteOf(agent_id, directory.identity()));
+  return directory.WriteNote(kIdNote, NoteOf(agent_id, directory.identity()));
 }
 
 }  // namespace filesync

@@ -177,12 +177,12 @@ struct EngineContext {
   uint64_t incarnation_began = 0;
   // The host stopped under an agent: what looks damaged since is no edit.
   bool suspects_damage = false;
+  // Something was installed that the state does not know of.
+  bool unrecorded = false;
   // Ok when the root is what it was and was not suddenly emptied; set by the engine.
   std::function<absl::Status()> check_root_for_deletions;
   // A reason to halt: nothing is decided any more until it is gone.
   absl::Status halt;
-  // Something was installed that the state does not know of.
-  bool unrecorded = false;
 
   void Dirty(const RelPath& path) { DirtyAfter(path, absl::ZeroDuration()); }
   void DirtyAfter(const RelPath& path, absl::Duration delay) {

@@ -17,10 +17,10 @@ namespace filesync {
 namespace {
 
 constexpr uint64_t kStatBlock = 512;  // what stat counts blocks in
-constexpr char kTmp[] = "tmp";
-constexpr char kTrash[] = "trash";
+constexpr char kTmpDirectory[] = "tmp";
+constexpr char kTrashDirectory[] = "trash";
 // In the root's state directory: the top directories, one in a line, in hex.
-constexpr char kNote[] = "workspaces";
+constexpr char kWorkspacesNote[] = "workspaces";
 constexpr size_t kMostNoteBytes = 1 << 20;
 constexpr size_t kMostNoted = 100;
 // In a workspace's.
@@ -61,7 +61,7 @@ absl::Status RemoveFilesIn(int directory) {
 
 std::set<RelPath> ReadNote(int state) {
   std::set<RelPath> noted;
-  const absl::StatusOr<std::string> note = ReadFileAt(state, kNote, kMostNoteBytes);
+  const absl::StatusOr<std::string> note = ReadFileAt(state, kWorkspacesNote, kMostNoteBytes);
   if (!note.ok()) return noted;
   std::string_view rest = *note;
   while (!rest.empty() && noted.size() < kMostNoted) {
@@ -139,8 +139,8 @@ absl::StatusOr<WorkspacePtr> Workspaces::OpenAt(const RelPath& top, const Mounte
   } else if (make) {
     FS_RETURN_IF_ERROR(Note(top));
   }
-  FS_ASSIGN_OR_RETURN(UniqueFd tmp, OpenOrMake(state->get(), kTmp, make));
-  FS_ASSIGN_OR_RETURN(UniqueFd trash, OpenOrMake(state->get(), kTrash, make));
+  FS_ASSIGN_OR_RETURN(UniqueFd tmp, OpenOrMake(state->get(), kTmpDirectory, make));
+  FS_ASSIGN_OR_RETURN(UniqueFd trash, OpenOrMake(state->get(), kTrashDirectory, make));
   return std::make_shared<const Workspace>(clock_, where, std::move(tmp), std::move(trash));
 }
 
@@ -192,7 +192,7 @@ absl::Status Workspaces::Note(const RelPath& top) {
   noted_.insert(top);
   std::string note;
   for (const RelPath& path : noted_) note += HexEncode(path.bytes()) + "\n";
-  absl::Status written = ReplaceFile(state_, kNote, note);
+  absl::Status written = ReplaceFile(state_, kWorkspacesNote, note);
   if (!written.ok()) noted_.erase(top);
   return written;
 }

@@ -128,9 +128,8 @@ TEST_F(ServerLifecycleTest, AgentsAreToldToComeBackAtDifferentMoments) {
     streams.push_back(std::make_unique<RawStream>(harness.Connect(), AgentId(agent)));
     ASSERT_TRUE(streams.back()->Hello("work").has_value());
   }
-  std::thread stop([&] {
-    EXPECT_TRUE(harness.server().Stop(absl::Seconds(5), absl::Seconds(5)).ok());
-  });
+  std::thread stop(
+      [&] { EXPECT_TRUE(harness.server().Stop(absl::Seconds(5), absl::Seconds(5)).ok()); });
   std::set<uint32_t> told;
   for (const auto& stream : streams) {
     std::optional<v1::SyncResponse> response = stream->Read();
