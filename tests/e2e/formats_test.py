@@ -44,6 +44,11 @@ class FormatsTest(outcomes.OutcomesTestCase):
         key += info.st_dev.to_bytes(8, "big") + info.st_ino.to_bytes(8, "big")
         database = sqlite3.connect(os.path.join(state, "state.db"))
         with database:
+            # Devices are kept by number where the root is.
+            [[root]] = database.execute("SELECT value FROM meta WHERE key = 'root'")
+            if len(root) == len(key):
+                database.execute("UPDATE base SET device = ? WHERE device = ?",
+                                 (info.st_dev, int.from_bytes(root[16:24], "big")))
             database.execute("UPDATE meta SET value = ? WHERE key = 'root'", (key,))
             for path, saved in database.execute("SELECT path, mtime FROM base WHERE mtime > 0"):
                 os.utime(agent.path(os.fsdecode(path.replace(b"\0", b"/"))), ns=(saved, saved),
