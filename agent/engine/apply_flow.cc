@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/engine/apply_round.h"
+#include "agent/engine/mounts_below.h"
 #include "agent/engine/moves.h"
 #include "agent/engine/rename_follow.h"
 #include "libs/base/status.h"
@@ -149,6 +150,13 @@ void ApplyFlow::PlanEntry(const Entry& entry, Round& round) {
     round.stash.push_back(entry);
     round.held.push_back(entry.path);
     context_->Fail(entry.path, situation.status());
+    return;
+  }
+  if (absl::Status proven = ProveItIsSo(*context_, *situation); !proven.ok()) {
+    // What is gone or replaced with a mount was not deleted here, nor is it another directory now.
+    round.stash.push_back(entry);
+    round.held.push_back(entry.path);
+    context_->Fail(entry.path, proven);
     return;
   }
   if (!absent && entry.type == EntryType::kDirectory && situation->absent()) {

@@ -115,7 +115,7 @@ void CommitFlow::Add(const RelPath& path, Round& round, bool with_its_directory)
     context_->ClearFailure(path);
     return;
   }
-  if (absl::Status proven = ProveItIsSo(situation); !proven.ok()) {
+  if (absl::Status proven = ProveItIsSo(*context_, situation); !proven.ok()) {
     context_->Release(path);
     context_->Fail(path, proven);
     return;
@@ -182,14 +182,6 @@ void CommitFlow::PutAway(const RelPath& path) {
   gate_->Forget(path);
   incoming_->Forget(path);
   SettleHere(path, shelved);
-}
-
-// A tree that looks deleted or replaced may have been unmounted, or covered by a mount.
-absl::Status CommitFlow::ProveItIsSo(const Situation& situation) const {
-  if (!situation.base.has_value()) return absl::OkStatus();
-  if (situation.is_directory()) return ProveSameFileSystem(*context_, situation.path);
-  if (!situation.absent()) return absl::OkStatus();
-  return ProveSameFileSystem(*context_, situation.path.Parent());
 }
 
 // A file with several names was changed by one of them, which tells nobody of the others.

@@ -65,7 +65,6 @@ class CommitFlow {
   bool TakeEdit(Situation& situation, const BaseRow& from, Round& round);
   void AddFollowedEdit(const Situation& situation, Batch& batch);
   absl::Status TakeOverBase(const Entry& entry);
-  absl::Status ProveItIsSo(const Situation& situation) const;
   void Read(RoundPtr round);
   void DecideAll(RoundPtr round);
   void PartMoves(Round& round);

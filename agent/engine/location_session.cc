@@ -185,9 +185,9 @@ absl::Status LocationSync::NoteBehind(bool behind, uint64_t version) {
   return absl::OkStatus();
 }
 
-// Everything has been decided: the bases are what was agreed on last again.
+// Everything has been decided, but for what fails: the bases are what was agreed on last again.
 void LocationSync::MaybeCaughtUp() {
-  if (!commit_->behind() || !context_.welcome.has_value() || hold_local_until_ > 0) return;
+  if (!commit_->behind() || !context_.welcome.has_value() || !Settled(0)) return;
   if (absl::Status cleared = state_->SetMeta(kBehindKey, ""); !cleared.ok()) {
     context_.halt = cleared;
     return;

@@ -195,13 +195,22 @@ absl::Status LocationSync::CheckStateBelongsHere() {
   }
   FS_RETURN_IF_ERROR(state_->SetMeta("root", here));
   FS_RETURN_IF_ERROR(state_->SetMeta("agent_id", context_.agent_id));
-  return NoteAgentId(*directory_, context_.agent_id);
+  NoteId();
+  return absl::OkStatus();
 }
 
 absl::Status LocationSync::BecomeNewAgent() {
   context_.agent_id = NewAgentId();
   FS_RETURN_IF_ERROR(state_->SetMeta("agent_id", context_.agent_id));
-  return NoteAgentId(*directory_, context_.agent_id);
+  NoteId();
+  return absl::OkStatus();
+}
+
+// It is in the state, too: a disk without room for the note is no reason to stop.
+void LocationSync::NoteId() {
+  if (const absl::Status noted = NoteAgentId(*directory_, context_.agent_id); !noted.ok()) {
+    log_->Warn("{}: its agent's id is not noted: {}", directory_->description(), Describe(noted));
+  }
 }
 
 absl::Status LocationSync::StartOver(std::string_view why) {
@@ -409,9 +418,9 @@ bool LocationSync::WorkFlows() {
   if (may_commit) moved = commit_->Step() || moved;
   MaybeEndWinner();
   MaybeEndSuspicion();
+  MaybeCaughtUp();
   if (context_.dirty.empty() && gate_->missing() == 0 && NothingElseUnderWay()) {
     context_.arrivals.Settle(clock_->Now());
-    if (apply_->SlicesDone()) MaybeCaughtUp();
   }
   return moved;
 }

@@ -123,6 +123,7 @@ class LocationSync final : public LinkListener {
   void StartEngine();
   absl::Status CheckStateBelongsHere();
   absl::Status BecomeNewAgent();
+  void NoteId();
   absl::Status StartOver(std::string_view why);
   absl::Status CatchUpWithOwnCommits(uint64_t last_batch);
   absl::Status NoteBehind(bool behind, uint64_t version);

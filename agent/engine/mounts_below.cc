@@ -30,4 +30,11 @@ absl::Status ProveSameFileSystem(const EngineContext& context, const RelPath& di
   }
 }
 
+absl::Status ProveItIsSo(const EngineContext& context, const Situation& situation) {
+  if (!situation.base.has_value()) return absl::OkStatus();
+  if (situation.is_directory()) return ProveSameFileSystem(context, situation.path);
+  if (!situation.absent()) return absl::OkStatus();
+  return ProveSameFileSystem(context, situation.path.Parent());
+}
+
 }  // namespace filesync

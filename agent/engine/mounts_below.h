@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "agent/engine/engine_context.h"
+#include "agent/engine/situation.h"
 
 namespace filesync {
 
@@ -12,5 +13,8 @@ namespace filesync {
 // when it was last in step, and what is missing below that was on no other. FailedPrecondition when
 // it is not; else why it can't be told.
 absl::Status ProveSameFileSystem(const EngineContext& context, const RelPath& directory);
+
+// The same of what is in step and now looks deleted, or is a directory.
+absl::Status ProveItIsSo(const EngineContext& context, const Situation& situation);
 
 }  // namespace filesync

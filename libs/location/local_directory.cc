@@ -144,13 +144,13 @@ class PosixDirectory final : public LocalDirectory {
   absl::StatusOr<ApplyResult> InstallFile(StagedFile& staged, const RelPath& path,
                                           const std::optional<Fingerprint>& expected) override {
     auto& file = static_cast<PosixStagedFile&>(staged);
-    const PutsIntoTrash puts(this, expected.has_value());
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
     FS_ASSIGN_OR_RETURN(const WorkspacePtr workspace, workspaces_.For(parent.get(), path.Parent()));
     if (workspace->where() != file.workspace().where()) {
       return FailedPrecondition("it was made for another file system");
     }
     const Placement& placement = workspace->placement();
+    const PutsIntoTrash puts(this, expected.has_value());
     const std::string name(path.Name());
     FS_ASSIGN_OR_RETURN(ApplyResult result, ChangeWhatIsIn({parent.get()}, [&] {
                           return placement.Install(file.name(), file.fd(), parent.get(), name,
@@ -192,8 +192,7 @@ class PosixDirectory final : public LocalDirectory {
 
   absl::StatusOr<ApplyResult> MakeDirectory(const RelPath& path, uint32_t mode) override {
     FS_ASSIGN_OR_RETURN(const UniqueFd parent, OpenParent(path));
-    // So that SyncAll knows of its file system.
-    FS_RETURN_IF_ERROR(workspaces_.For(parent.get(), path.Parent()).status());
+    FS_RETURN_IF_ERROR(workspaces_.Use(parent.get(), path.Parent()));
     const std::string name(path.Name());
     FS_ASSIGN_OR_RETURN(const UniqueFd fd, ChangeWhatIsIn({parent.get()}, [&] {
                           return MakeOrOpen(parent.get(), name);
@@ -339,7 +338,8 @@ class PosixDirectory final : public LocalDirectory {
   uint64_t TrashPuts() const override { return trash_puts_; }
 
  private:
-  // Keeps the trash from being thinned while something passes through it.
+  // Keeps the trash from being thinned while something passes through it. Taken after a workspace:
+  // who thins the trash of a mounted file system keeps workspaces of it waiting.
   class PutsIntoTrash {
    public:
     PutsIntoTrash(PosixDirectory* directory, bool counts) : lock_(&directory->trash_mutex_) {

@@ -1,6 +1,7 @@
 #include "libs/location/workspaces.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "libs/base/coding.h"
 #include "libs/base/files.h"
 #include "libs/base/status.h"
+#include "libs/location/directory_reader.h"
 #include "libs/location/local_root.h"
 #include "libs/location/posix_stat.h"
 
@@ -86,20 +88,33 @@ Workspaces::Workspaces(const Clock* clock, int root, int state, UniqueFd tmp, Un
   if (state >= 0) noted_ = ReadNote(state);
 }
 
-absl::StatusOr<WorkspacePtr> Workspaces::For(int directory, const RelPath& path) {
-  FS_ASSIGN_OR_RETURN(const MountedDevice where, WhereIs(directory));
-  if (where == own_->where()) return own_;
-  RelPath top = path;
-  while (!top.IsRoot()) {
+absl::StatusOr<Workspaces::Top> Workspaces::FindTop(int directory, const RelPath& path) {
+  Top top;
+  FS_ASSIGN_OR_RETURN(top.where, WhereIs(directory));
+  if (top.where == own_->where()) return top;
+  top.path = path;
+  while (!top.path.IsRoot()) {
     FS_ASSIGN_OR_RETURN(const UniqueFd above,
-                        OpenBeneath(root_, top.Parent().bytes(), O_PATH | O_DIRECTORY));
+                        OpenBeneath(root_, top.path.Parent().bytes(), O_PATH | O_DIRECTORY));
     FS_ASSIGN_OR_RETURN(const MountedDevice there, WhereIs(above.get()));
-    if (there != where) break;
-    top = top.Parent();
+    if (there != top.where) break;
+    top.path = top.path.Parent();
   }
-  // Something was mounted over the root itself.
-  if (top.IsRoot()) return own_;
-  return OpenAt(top, where, /*make=*/true);
+  return top;
+}
+
+absl::StatusOr<WorkspacePtr> Workspaces::For(int directory, const RelPath& path) {
+  FS_ASSIGN_OR_RETURN(const Top top, FindTop(directory, path));
+  if (top.path.IsRoot()) return own_;
+  return OpenAt(top.path, top.where, /*make=*/true);
+}
+
+absl::Status Workspaces::Use(int directory, const RelPath& path) {
+  FS_ASSIGN_OR_RETURN(const Top top, FindTop(directory, path));
+  if (top.path.IsRoot()) return absl::OkStatus();
+  absl::MutexLock lock(&mutex_);
+  used_.insert(top.path);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<WorkspacePtr> Workspaces::Near(const RelPath& path) {
@@ -122,6 +137,9 @@ absl::StatusOr<WorkspacePtr> Workspaces::OpenAt(const RelPath& top, const Mounte
                       OpenBeneath(root_, top.bytes(), O_RDONLY | O_DIRECTORY));
   FS_ASSIGN_OR_RETURN(const MountedDevice there, WhereIs(directory.get()));
   if (there != where) return Aborted("{} was mounted or unmounted meanwhile", name);
+  if (IsSyncedItself(directory.get())) {
+    return FailedPrecondition("{} is a synced directory itself; sync one of them only", name);
+  }
   absl::StatusOr<UniqueFd> state =
       OpenOrMake(directory.get(), std::string(kStateDirectoryName), make);
   if (!state.ok()) {
@@ -131,17 +149,23 @@ absl::StatusOr<WorkspacePtr> Workspaces::OpenAt(const RelPath& top, const Mounte
                             kStateDirectoryName);
   }
   FS_RETURN_IF_ERROR(CheckStateDirectory(state->get(), name, options_.shared));
-  if (!HoldsWorkspace(directory.get())) {
+  // First noted, so that it is found whatever happens.
+  if (make) FS_RETURN_IF_ERROR(Note(top));
+  absl::StatusOr<UniqueFd> mark = OpenBeneath(state->get(), kMark, O_RDONLY | O_NOFOLLOW);
+  if (!mark.ok()) {
     if (!make) return NotFound("{} has no workspace", name);
-    // First noted, so that it is found whatever happens.
-    FS_RETURN_IF_ERROR(Note(top));
     FS_RETURN_IF_ERROR(ReplaceFile(state->get(), kMark, kMarkText));
-  } else if (make) {
-    FS_RETURN_IF_ERROR(Note(top));
+    mark = OpenBeneath(state->get(), kMark, O_RDONLY | O_NOFOLLOW);
+    FS_RETURN_IF_ERROR(mark.status());
+  }
+  // Whoever cleans up has it alone for a moment.
+  if (flock(mark->get(), make ? LOCK_SH : LOCK_EX | LOCK_NB) != 0) {
+    return ErrnoStatus(errno, fmt::format("{}: another agent works there", name));
   }
   FS_ASSIGN_OR_RETURN(UniqueFd tmp, OpenOrMake(state->get(), kTmpDirectory, make));
   FS_ASSIGN_OR_RETURN(UniqueFd trash, OpenOrMake(state->get(), kTrashDirectory, make));
-  return std::make_shared<const Workspace>(clock_, where, std::move(tmp), std::move(trash));
+  return std::make_shared<const Workspace>(clock_, where, std::move(tmp), std::move(trash),
+                                           *std::move(mark));
 }
 
 absl::StatusOr<WorkspacePtr> Workspaces::OpenNoted(const RelPath& top) {
@@ -163,18 +187,31 @@ std::vector<WorkspacePtr> Workspaces::All() {
 
 absl::Status Workspaces::SyncAll() {
   if (syncfs(root_) != 0) return ErrnoStatus(errno, "syncfs");
-  for (const RelPath& top : Noted()) {
+  std::set<RelPath> used;
+  {
+    absl::MutexLock lock(&mutex_);
+    used = used_;
+  }
+  for (const RelPath& top : used) {
     const absl::StatusOr<UniqueFd> directory =
         OpenBeneath(root_, top.bytes(), O_RDONLY | O_DIRECTORY);
-    // What is not mounted any more was synced when it was unmounted.
-    if (!directory.ok()) continue;
+    if (!directory.ok()) {
+      // What is not mounted any more was synced when it was unmounted.
+      const int error = ErrnoOf(directory.status());
+      if (error == ENOENT || error == ENOTDIR) continue;
+      return directory.status();
+    }
     if (syncfs(directory->get()) != 0) return ErrnoStatus(errno, "syncfs");
   }
   return absl::OkStatus();
 }
 
 absl::Status Workspaces::CleanUp() {
-  for (const WorkspacePtr& workspace : All()) FS_RETURN_IF_ERROR(RemoveFilesIn(workspace->tmp()));
+  for (const WorkspacePtr& workspace : All()) {
+    const absl::Status removed = RemoveFilesIn(workspace->tmp());
+    // A mounted file system that can't be written to keeps nobody from the rest.
+    if (workspace == own_) FS_RETURN_IF_ERROR(removed);
+  }
   return absl::OkStatus();
 }
 
@@ -185,7 +222,9 @@ std::set<RelPath> Workspaces::Noted() {
 
 absl::Status Workspaces::Note(const RelPath& top) {
   absl::MutexLock lock(&mutex_);
+  used_.insert(top);
   if (noted_.contains(top)) return absl::OkStatus();
+  if (noted_.size() >= kMostNoted) ForgetUnmounted();
   if (noted_.size() >= kMostNoted) {
     return ResourceExhausted("more than {} file systems are mounted in the directory", kMostNoted);
   }
@@ -197,13 +236,29 @@ absl::Status Workspaces::Note(const RelPath& top) {
   return written;
 }
 
+// Those whose place holds no mounted file system now.
+void Workspaces::ForgetUnmounted() {
+  std::erase_if(noted_, [this](const RelPath& top) {
+    const absl::StatusOr<UniqueFd> directory =
+        OpenBeneath(root_, top.bytes(), O_PATH | O_DIRECTORY);
+    if (!directory.ok()) return true;
+    const absl::StatusOr<MountedDevice> where = WhereIs(directory->get());
+    return where.ok() && *where == own_->where();
+  });
+}
+
 absl::StatusOr<std::vector<TrashedFile>> ListTrash(const std::vector<WorkspacePtr>& workspaces) {
   std::vector<TrashedFile> files;
   for (size_t place = 0; place < workspaces.size(); ++place) {
     const int trash = workspaces[place]->trash();
-    FS_ASSIGN_OR_RETURN(const std::vector<std::string> names,
-                        ListNames(fmt::format("/proc/self/fd/{}", trash)));
-    for (const std::string& name : names) {
+    const absl::StatusOr<std::vector<std::string>> names =
+        ListNames(fmt::format("/proc/self/fd/{}", trash));
+    if (!names.ok()) {
+      // A mounted file system that can't be read keeps nobody from the rest.
+      if (place == 0) return names.status();
+      continue;
+    }
+    for (const std::string& name : *names) {
       const std::optional<int64_t> put_at = TrashedAt(name);
       const absl::StatusOr<struct stat> info = StatAt(trash, name);
       // A directory is not from here.
@@ -216,9 +271,14 @@ absl::StatusOr<std::vector<TrashedFile>> ListTrash(const std::vector<WorkspacePt
 }
 
 bool HoldsWorkspace(int directory) {
-  return OpenBeneath(directory, fmt::format("{}/{}", kStateDirectoryName, kMark),
-                     O_PATH | O_NOFOLLOW)
-      .ok();
+  const absl::StatusOr<UniqueFd> mark = OpenBeneath(
+      directory, fmt::format("{}/{}", kStateDirectoryName, kMark), O_PATH | O_NOFOLLOW);
+  if (!mark.ok()) return false;
+  const UniqueFd above(openat(directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!above.ok()) return false;
+  const absl::StatusOr<MountedDevice> here = WhereIs(directory);
+  const absl::StatusOr<MountedDevice> there = WhereIs(above.get());
+  return here.ok() && there.ok() && *here != *there;
 }
 
 }  // namespace filesync

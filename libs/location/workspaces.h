@@ -34,8 +34,12 @@ struct MountedDevice {
 // Handles of one file system's tmp/ and trash/. Immutable.
 class Workspace {
  public:
-  Workspace(const Clock* clock, const MountedDevice& where, UniqueFd tmp, UniqueFd trash)
+  // `mark`: locked as long as this lives, so that no other agent cleans up here; none for the
+  // root's own, which has a lock.
+  Workspace(const Clock* clock, const MountedDevice& where, UniqueFd tmp, UniqueFd trash,
+            UniqueFd mark = UniqueFd())
       : where_(where),
+        mark_(std::move(mark)),
         tmp_(std::move(tmp)),
         trash_(std::move(trash)),
         placement_(clock, tmp_.get(), trash_.get()) {}
@@ -48,6 +52,7 @@ class Workspace {
 
  private:
   const MountedDevice where_;
+  const UniqueFd mark_;
   const UniqueFd tmp_;
   const UniqueFd trash_;
   const Placement placement_;
@@ -71,18 +76,28 @@ class Workspaces {
   absl::StatusOr<WorkspacePtr> For(int directory, const RelPath& path);
   // The one for what may come to be at `path`.
   absl::StatusOr<WorkspacePtr> Near(const RelPath& path);
+  // What is in the directory `path`, open as `directory`, is changed without a workspace: SyncAll
+  // has to know of its file system.
+  absl::Status Use(int directory, const RelPath& path);
   // All there are now.
   std::vector<WorkspacePtr> All();
   // Makes everything in the root and in the file systems that were used durable.
   absl::Status SyncAll();
-  // Removes what a stopped agent left. Only before anything is made.
+  // Removes what a stopped agent left. Only before anything is made. What another agent works with
+  // stays, and what can't be removed from a mounted file system is no error.
   absl::Status CleanUp();
 
  private:
+  struct Top {
+    RelPath path;  // root: of the root's own file system
+    MountedDevice where;
+  };
+  absl::StatusOr<Top> FindTop(int directory, const RelPath& path);
   absl::StatusOr<WorkspacePtr> OpenAt(const RelPath& top, const MountedDevice& where, bool make);
   // The workspace that `top` is noted to have; null while its file system is not mounted.
   absl::StatusOr<WorkspacePtr> OpenNoted(const RelPath& top);
   absl::Status Note(const RelPath& top) ABSL_LOCKS_EXCLUDED(mutex_);
+  void ForgetUnmounted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::set<RelPath> Noted() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Clock* const clock_;
@@ -92,12 +107,14 @@ class Workspaces {
   WorkspacePtr own_;
   absl::Mutex mutex_;
   std::set<RelPath> noted_ ABSL_GUARDED_BY(mutex_);  // top directories
+  std::set<RelPath> used_ ABSL_GUARDED_BY(mutex_);   // of those, and of what has no workspace
 };
 
 // What is in their trash; `place` is the workspace's index.
 absl::StatusOr<std::vector<TrashedFile>> ListTrash(const std::vector<WorkspacePtr>& workspaces);
 
-// Whether the directory .syncagent in `directory` is a workspace, and no synced directory's.
+// Whether `directory` is the top of a mounted file system with a workspace: then its .syncagent is
+// no part of the tree.
 bool HoldsWorkspace(int directory);
 
 }  // namespace filesync

@@ -88,7 +88,8 @@ class NestedMountsTest(outcomes.OutcomesTestCase):
 
     def test_it_can_be_unmounted_and_comes_back(self):
         self.pair_with("ext4")
-        self.b.write("mnt/from B", b"2")
+        for name in ("from B", "goes", "stays"):
+            self.b.write("mnt/" + name, b"2")
         self.converge(self.a, self.b)
         before = contents(self.b)
         for _ in range(20):
@@ -103,11 +104,14 @@ class NestedMountsTest(outcomes.OutcomesTestCase):
         self.assertEqual({**before, "beside": b"3"}, contents(self.b), "nothing was deleted")
         self.b.write("mnt/while it was away", b"4")
         self.b.write("mnt/from B", b"2, edited")
+        os.unlink(self.b.path("mnt/goes"))
+        os.chmod(self.b.path("mnt"), 0o750)
         self.b.write("outside", b"moved in")
         wait_until(lambda: self.a.read("outside"), "it arrives")
         os.rename(self.b.path("outside"), self.b.path("mnt/moved in"))
-        wait_until(lambda: "mnt/while it was away" in str(self.a.status().get("failedPaths")),
-                   "it waits for the file system")
+        wait_until(lambda: all(name in str(self.a.status().get("failedPaths")) for name in
+                               ("mnt/while it was away", "mnt/goes", "'mnt'")),
+                   "all of it waits for the file system")
         self.assertEqual([], os.listdir(self.inner), "nothing is put where it would be hidden")
         os.rmdir(self.inner)
         self.b.write("mnt/once more", b"5")
@@ -117,6 +121,9 @@ class NestedMountsTest(outcomes.OutcomesTestCase):
         self.mount(self.inner, "ext4")
         self.converge(self.a, self.b)
         self.assertEqual(b"5", self.a.read("mnt/once more"))
+        self.assertIsNone(self.b.read("mnt/goes"), "a deletion stays one")
+        self.assertEqual(b"2", self.b.read("mnt/stays"))
+        self.assertEqual(0o750, os.stat(self.inner).st_mode & 0o777)
         self.assertEqual(b"moved in", self.a.read("mnt/moved in"))
         self.assertEqual(b"4", self.a.read("mnt/while it was away"))
         self.assertEqual(b"2, edited", self.a.read("mnt/from B"))
