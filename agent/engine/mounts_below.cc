@@ -32,7 +32,11 @@ absl::Status ProveSameFileSystem(const EngineContext& context, const RelPath& di
 
 absl::Status ProveItIsSo(const EngineContext& context, const Situation& situation) {
   if (!situation.base.has_value()) return absl::OkStatus();
-  if (situation.is_directory()) return ProveSameFileSystem(context, situation.path);
+  // A directory that is missing may be where something was mounted.
+  const bool was_directory = situation.base->entry.type == EntryType::kDirectory;
+  if (situation.is_directory() || (situation.absent() && was_directory)) {
+    return ProveSameFileSystem(context, situation.path);
+  }
   if (!situation.absent()) return absl::OkStatus();
   return ProveSameFileSystem(context, situation.path.Parent());
 }

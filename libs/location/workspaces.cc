@@ -271,8 +271,8 @@ absl::StatusOr<std::vector<TrashedFile>> ListTrash(const std::vector<WorkspacePt
 }
 
 bool HoldsWorkspace(int directory) {
-  const absl::StatusOr<UniqueFd> mark = OpenBeneath(
-      directory, fmt::format("{}/{}", kStateDirectoryName, kMark), O_PATH | O_NOFOLLOW);
+  const absl::StatusOr<UniqueFd> mark =
+      OpenBeneath(directory, fmt::format("{}/{}", kStateDirectoryName, kMark), O_PATH | O_NOFOLLOW);
   if (!mark.ok()) return false;
   const UniqueFd above(openat(directory, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!above.ok()) return false;
