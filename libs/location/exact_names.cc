@@ -208,6 +208,16 @@ bool FoldsUnicode(int scratch) {
   return folds;
 }
 
+bool FoldsNames(int scratch) {
+  const std::string made = HexEncode(RandomBytes(8)) + "a";
+  const UniqueFd file(openat(scratch, made.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
+  if (!file.ok()) return false;
+  const std::string other = made.substr(0, made.size() - 1) + "A";
+  const bool folds = SameFile(StatFd(file.get()), StatAt(scratch, other));
+  unlinkat(scratch, made.c_str(), 0);
+  return folds || FoldsUnicode(scratch);
+}
+
 std::unique_ptr<LocalDirectory> WithExactNames(std::unique_ptr<LocalDirectory> inner,
                                                UniqueFd root) {
   return std::make_unique<ExactNames>(std::move(inner), std::move(root));

@@ -20,6 +20,9 @@ bool FoldsCase(int root);
 // Whether it normalises Unicode. Makes and removes a file in `scratch`.
 bool FoldsUnicode(int scratch);
 
+// Either of them; a file is made in the directory `scratch` for a moment.
+bool FoldsNames(int scratch);
+
 // `root`: a handle of the directory of `inner`.
 std::unique_ptr<LocalDirectory> WithExactNames(std::unique_ptr<LocalDirectory> inner,
                                                UniqueFd root);

@@ -12,6 +12,7 @@
 #include "libs/base/files.h"
 #include "libs/base/status.h"
 #include "libs/location/directory_reader.h"
+#include "libs/location/exact_names.h"
 #include "libs/location/local_root.h"
 #include "libs/location/posix_stat.h"
 
@@ -112,8 +113,31 @@ absl::StatusOr<WorkspacePtr> Workspaces::For(int directory, const RelPath& path)
 absl::Status Workspaces::Use(int directory, const RelPath& path) {
   FS_ASSIGN_OR_RETURN(const Top top, FindTop(directory, path));
   if (top.path.IsRoot()) return absl::OkStatus();
+  {
+    absl::MutexLock lock(&mutex_);
+    used_.insert(top.path);
+    const auto known = exact_.find(top.path);
+    if (known != exact_.end() && known->second == top.where) return absl::OkStatus();
+  }
+  // Its names are tried in the workspace; where none can be made, nothing else can either.
+  return OpenAt(top.path, top.where, /*make=*/true).status();
+}
+
+absl::Status Workspaces::CheckNames(const RelPath& top, const MountedDevice& where, int scratch) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto known = exact_.find(top);
+    if (known != exact_.end() && known->second == where) return absl::OkStatus();
+  }
+  if (FoldsNames(scratch)) {
+    return FailedPrecondition(
+        "{}/{} is on a file system that takes names for one that differ in case or in Unicode "
+        "form; "
+        "sync it as a directory of its own",
+        options_.path, top.ForPeople());
+  }
   absl::MutexLock lock(&mutex_);
-  used_.insert(top.path);
+  exact_[top] = where;
   return absl::OkStatus();
 }
 
@@ -163,6 +187,7 @@ absl::StatusOr<WorkspacePtr> Workspaces::OpenAt(const RelPath& top, const Mounte
     return ErrnoStatus(errno, fmt::format("{}: another agent works there", name));
   }
   FS_ASSIGN_OR_RETURN(UniqueFd tmp, OpenOrMake(state->get(), kTmpDirectory, make));
+  if (make) FS_RETURN_IF_ERROR(CheckNames(top, where, tmp.get()));
   FS_ASSIGN_OR_RETURN(UniqueFd trash, OpenOrMake(state->get(), kTrashDirectory, make));
   return std::make_shared<const Workspace>(clock_, where, std::move(tmp), std::move(trash),
                                            *std::move(mark));

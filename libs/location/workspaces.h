@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -93,6 +94,10 @@ class Workspaces {
     MountedDevice where;
   };
   absl::StatusOr<Top> FindTop(int directory, const RelPath& path);
+  // FailedPrecondition where names that are told apart in the root are one: there one file would
+  // take the other's place.
+  absl::Status CheckNames(const RelPath& top, const MountedDevice& where, int scratch)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<WorkspacePtr> OpenAt(const RelPath& top, const MountedDevice& where, bool make);
   // The workspace that `top` is noted to have; null while its file system is not mounted.
   absl::StatusOr<WorkspacePtr> OpenNoted(const RelPath& top);
@@ -106,8 +111,9 @@ class Workspaces {
   const WorkspacesOptions options_;
   WorkspacePtr own_;
   absl::Mutex mutex_;
-  std::set<RelPath> noted_ ABSL_GUARDED_BY(mutex_);  // top directories
-  std::set<RelPath> used_ ABSL_GUARDED_BY(mutex_);   // of those, and of what has no workspace
+  std::set<RelPath> noted_ ABSL_GUARDED_BY(mutex_);                 // top directories
+  std::map<RelPath, MountedDevice> exact_ ABSL_GUARDED_BY(mutex_);  // passed CheckNames
+  std::set<RelPath> used_ ABSL_GUARDED_BY(mutex_);  // of those, and of what has no workspace
 };
 
 // What is in their trash; `place` is the workspace's index.

@@ -2,6 +2,7 @@
 and installed on it, what goes is kept in a trash on it, and it can be unmounted at any time."""
 import os
 import subprocess
+import sys
 import time
 import unittest
 
@@ -128,6 +129,31 @@ class NestedMountsTest(outcomes.OutcomesTestCase):
         self.assertEqual(b"4", self.a.read("mnt/while it was away"))
         self.assertEqual(b"2, edited", self.a.read("mnt/from B"))
         self.assertFalse([path for path in contents(self.b) if "conflict" in path])
+
+    def test_names_that_are_one_there(self):
+        if not os.path.exists("/dev/fuse"):
+            self.skipTest("needs FUSE")
+        self.server_ = self.server()
+        self.a, self.b = self.agent("A", self.server_, start=False), self.agent("B", self.server_)
+        inner, below = self.a.path("mnt"), os.path.join(self.base, "below")
+        os.makedirs(inner)
+        os.mkdir(below)
+        folding = os.path.join(os.path.dirname(os.path.abspath(__file__)), "folding_fs.py")
+        mounted = subprocess.Popen([sys.executable, folding, below, inner])
+        self.addCleanup(mounted.wait)
+        self.addCleanup(subprocess.run, ["umount", "-l", inner], check=False)
+        self.addCleanup(self.a.stop)
+        wait_until(lambda: os.path.ismount(inner), "a mount")
+        self.a.start()
+        wait_until(lambda: os.path.isdir(self.b.path("mnt")), "it is in step")
+        for name in ("name", "NAME", "dir/x", "DIR/y", "beside"):
+            self.b.write(f"mnt/{name}", name)
+        self.b.write("outside", b"x")
+        wait_until(lambda: self.a.read("outside") == b"x", "the rest goes on")
+        wait_until(lambda: "differ in case" in str(self.a.status().get("failedPaths")), "it is said")
+        self.assertEqual([".syncagent"], os.listdir(inner))
+        for name in ("name", "NAME", "dir/x", "DIR/y", "beside"):
+            self.assertEqual(name.encode(), self.b.read(f"mnt/{name}"))
 
     def test_what_a_killed_agent_left_is_removed(self):
         self.pair_with("tmpfs")

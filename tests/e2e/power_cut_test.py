@@ -277,6 +277,14 @@ class PowerCutTest(outcomes.OutcomesTestCase):
             writer.adopt({path: made for path, made in found.items()
                           if path.startswith(writer.top + os.sep) and not path.endswith(".part~")})
 
+    def cut_many_times(self):
+        for number in range(CUTS):
+            if number % FRESH_DISK_AFTER == 0:
+                for agent in self.agents:
+                    agent.stop()
+                host = self.fresh(number)
+            self.cut(*host)
+
     def remove_parts(self, root):
         """What a program that was cut off in a save leaves is its own to remove."""
         for directory, names, files in os.walk(root):
@@ -333,12 +341,7 @@ class AgentPowerCutTest(PowerCutTest):
         self.settle(found, of_v)
 
     def test_cuts(self):
-        for number in range(CUTS):
-            if number % FRESH_DISK_AFTER == 0:
-                for agent in self.agents:
-                    agent.stop()
-                host = self.fresh(number)
-            self.cut(*host)
+        self.cut_many_times()
 
 
 class ServerPowerCutTest(PowerCutTest):
@@ -405,12 +408,7 @@ class ServerPowerCutTest(PowerCutTest):
         self.judge(found, of_b)
 
     def test_cuts(self):
-        for number in range(CUTS):
-            if number % FRESH_DISK_AFTER == 0:
-                for agent in self.agents:
-                    agent.stop()
-                host = self.fresh(number)
-            self.cut(*host)
+        self.cut_many_times()
 
 
 class RandomPowerCutTest(PowerCutTest):
